@@ -1,0 +1,354 @@
+/**
+ * A `Program` is an SMTP dialogue as a value: what is said, and how the answers are
+ * read. It can be stepped with no runtime ({@link rehearse}), and it is an Effect that
+ * speaks over the {@link Connection} it is given.
+ *
+ * Inside a Program only Programs can be yielded. They come down to five instructions,
+ * so everything a dialogue may do is known: wait for the greeting, exchange commands
+ * for replies, hand over content, start TLS, and perform an Effect (the one door, for
+ * SASL).
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Result from "effect/Result"
+import * as Utils from "effect/Utils"
+import type { Reason } from "../outcome/Reason.ts"
+import type { SmtpError } from "../outcome/SmtpError.ts"
+import type { TlsFacts, TlsOptions } from "../run/Transport.ts"
+import type * as Command from "../wire/Command.ts"
+import * as Expect from "../wire/Expect.ts"
+import type { Reply } from "../wire/Reply.ts"
+
+/** One or more commands that are written before any of their replies is read. */
+export type Commands = readonly [Command.Command, ...Array<Command.Command>]
+
+/** What a dialogue can ask for. */
+export type Instruction =
+  /** Answered by the server's first reply. */
+  | { readonly _tag: "Greeting" }
+  /** Answered by one reply for each command, in order. */
+  | { readonly _tag: "Exchange"; readonly commands: Commands }
+  /** Octets as they go to the wire, end of data included, and whom they are for; answered by one reply. */
+  | { readonly _tag: "Payload"; readonly content: Uint8Array; readonly recipients: ReadonlyArray<string> }
+  /** Answered by what the handshake agreed on. */
+  | { readonly _tag: "UpgradeTls"; readonly options: TlsOptions }
+  /** Answered by the value of the Effect, which must not fail. */
+  | { readonly _tag: "Perform"; readonly effect: Effect.Effect<unknown, never, unknown> }
+
+/** What answers an instruction. */
+export type Answer =
+  | { readonly _tag: "Replies"; readonly replies: ReadonlyArray<Reply> }
+  | { readonly _tag: "Tls"; readonly facts: TlsFacts }
+  | { readonly _tag: "Value"; readonly value: unknown }
+
+/**
+ * The error a Program has as an Effect: what only explains (a refusal, a reason) comes
+ * as an {@link SmtpError}, everything else as it is.
+ */
+export type Failure<E> = Exclude<E, Expect.Refused | Reason> | SmtpError
+
+/** Runs Programs over one connection. `run/Connection` makes it. */
+export class Connection extends Context.Service<Connection, {
+  readonly run: <A, E, R>(program: Program<A, E, R>) => Effect.Effect<A, Failure<E>, R>
+}>()("@postern/core/Connection") {}
+
+type Op =
+  | { readonly _tag: "Succeed"; readonly value: unknown }
+  | { readonly _tag: "Fail"; readonly error: unknown }
+  | {
+    readonly _tag: "Instruct"
+    readonly instruction: Instruction
+    readonly read: (answer: Answer) => Result.Result<unknown, unknown>
+  }
+  | { readonly _tag: "Generate"; readonly body: () => Iterator<Program<unknown, unknown, unknown>, unknown, unknown> }
+  | { readonly _tag: "Attempt"; readonly program: Program<unknown, unknown, unknown> }
+
+declare const Variance: unique symbol
+
+/** A dialogue that ends in an `A`, or fails with an `E`, and needs `R` for what it performs. */
+export class Program<out A, out E = never, out R = never> extends Effectable.Class<A, Failure<E>, R | Connection> {
+  declare readonly [Variance]: { readonly failure: E; readonly services: R }
+  readonly op: Op
+
+  constructor(op: Op) {
+    super()
+    this.op = op
+  }
+
+  override asEffect(): Effect.Effect<A, Failure<E>, R | Connection> {
+    return Effect.flatMap(Connection, (connection) => connection.run(this))
+  }
+
+  override [Symbol.iterator](): ProgramIterator<Program<A, E, R>, A> {
+    return new Utils.SingleShotGen<Program<A, E, R>, A>(this)
+  }
+}
+
+/** What `yield*` on a Program gives inside {@link gen}. */
+export interface ProgramIterator<out P, out A> {
+  next(...args: ReadonlyArray<unknown>): IteratorResult<P, A>
+}
+
+type Failures<P> = P extends Program<infer _A, infer E, infer _R> ? E : never
+type Services<P> = P extends Program<infer _A, infer _E, infer R> ? R : never
+type AnyProgram = Program<unknown, unknown, unknown>
+
+/** Ends with a value. */
+export const succeed = <A>(value: A): Program<A> => new Program({ _tag: "Succeed", value })
+
+/** Fails. Plain data is enough: the error is dressed where the Program runs as an Effect. */
+export const fail = <E>(error: E): Program<never, E> => new Program({ _tag: "Fail", error })
+
+/** Ends or fails as the result says. */
+export const fromResult = <A, E>(result: Result.Result<A, E>): Program<A, E> =>
+  new Program(
+    Result.isSuccess(result) ? { _tag: "Succeed", value: result.success } : { _tag: "Fail", error: result.failure }
+  )
+
+/**
+ * A Program written as a generator that yields Programs. Generators made anew for each
+ * call are slow: make functions with {@link fn}.
+ *
+ * @example
+ * ```ts
+ * import { Command, Program } from "@postern/core"
+ *
+ * // Result type: Program<string, Expect.Refused>
+ * const noopTwice = Program.gen(function*() {
+ *   yield* Program.send(Command.noop)
+ *   const reply = yield* Program.send(Command.noop)
+ *   return reply.lines[0]
+ * })
+ * ```
+ */
+export const gen = <P extends AnyProgram, A>(
+  body: () => Generator<P, A, never>
+): Program<A, Failures<P>, Services<P>> => new Program({ _tag: "Generate", body: body as () => Iterator<AnyProgram> })
+
+/** A function that gives a Program, written as a generator function. */
+export const fn = <Args extends ReadonlyArray<unknown>, P extends AnyProgram, A>(
+  body: (...args: Args) => Generator<P, A, never>
+): (...args: Args) => Program<A, Failures<P>, Services<P>> =>
+(...args) => new Program({ _tag: "Generate", body: () => body(...args) as Iterator<AnyProgram> })
+
+/** The Program that ends with what became of `program`; it does not fail. */
+export const result = <A, E, R>(program: Program<A, E, R>): Program<Result.Result<A, E>, never, R> =>
+  new Program({ _tag: "Attempt", program })
+
+const instruct = <A, E, R>(
+  instruction: Instruction,
+  read: (answer: Answer) => Result.Result<A, E>
+): Program<A, E, R> => new Program({ _tag: "Instruct", instruction, read })
+
+const onlyReply = (answer: Answer): Reply => {
+  const [reply] = answer._tag === "Replies" ? answer.replies : []
+  if (reply === undefined) throw new Error(`an instruction that waits for a reply was answered by ${answer._tag}`)
+  return reply
+}
+
+const readStep = (step: Expect.Step) => (answer: Answer): Result.Result<Reply, Expect.Refused> => {
+  const reply = onlyReply(answer)
+  return Expect.isYes(step, reply) ? Result.succeed(reply) : Result.fail(Expect.refused(step, reply))
+}
+
+/** Waits for the server's greeting (RFC 5321 §3.1). Fails with the refusal. */
+export const greeting: Program<Reply, Expect.Refused> = instruct({ _tag: "Greeting" }, readStep("Greeting"))
+
+/** Sends a command and reads its reply as the command's type promises. Fails with the refusal. */
+export const send = <C extends Command.Command>(command: C): Program<Command.Answer<C>, Expect.Refused> =>
+  instruct({ _tag: "Exchange", commands: [command] }, (answer) => Expect.read(command, onlyReply(answer)))
+
+/** What {@link exchange} gives: for each command its answer or its refusal. */
+export type Answers<Cs extends ReadonlyArray<Command.Command>> = {
+  readonly [I in keyof Cs]: Result.Result<Command.Answer<Cs[I]>, Expect.Refused>
+}
+
+/**
+ * Sends several commands, all written before any reply is read where the server has
+ * PIPELINING (RFC 2920), one after another where it has not. Refusals are values.
+ *
+ * @example
+ * ```ts
+ * import { Command, Program } from "@postern/core"
+ *
+ * const probe = Program.gen(function*() {
+ *   const [reset, noop] = yield* Program.exchange(Command.rset, Command.noop)
+ *   return [reset._tag, noop._tag]
+ * })
+ * ```
+ */
+export const exchange = <const Cs extends Commands>(...commands: Cs): Program<Answers<Cs>> =>
+  instruct({ _tag: "Exchange", commands }, (answer) => {
+    const replies = answer._tag === "Replies" ? answer.replies : []
+    const results = commands.map((command, i) => {
+      const reply = replies[i]
+      if (reply === undefined) throw new Error(`${commands.length} commands were answered by ${replies.length} replies`)
+      return Expect.read(command, reply)
+    })
+    return Result.succeed(results as unknown as Answers<Cs>)
+  })
+
+/**
+ * Hands over content as it goes to the wire (`Content.encodeData`) and reads the reply.
+ * Fails with the refusal. When the connection ends before the reply, the delivery to
+ * `recipients` is in doubt, and the error names them.
+ */
+export const payload = (content: Uint8Array, recipients: ReadonlyArray<string> = []): Program<Reply, Expect.Refused> =>
+  instruct({ _tag: "Payload", content, recipients }, readStep("Content"))
+
+/** Speaks TLS from here on (RFC 3207). A failed handshake ends the connection and the Program. */
+export const upgradeTls = (options: TlsOptions): Program<TlsFacts> =>
+  instruct({ _tag: "UpgradeTls", options }, (answer) => {
+    if (answer._tag !== "Tls") throw new Error(`a TLS upgrade was answered by ${answer._tag}`)
+    return Result.succeed(answer.facts)
+  })
+
+/** Performs an Effect: what SASL needs (a token to fetch, a key to derive). Its failure is the Program's. */
+export const perform = <A, E, R>(effect: Effect.Effect<A, E, R>): Program<A, E, R> =>
+  instruct({ _tag: "Perform", effect: Effect.result(effect) as Effect.Effect<unknown, never, unknown> }, (answer) => {
+    if (answer._tag !== "Value" || !Result.isResult(answer.value)) {
+      throw new Error("an Effect to perform was answered by something else than its Result")
+    }
+    return answer.value as Result.Result<A, E>
+  })
+
+/** Where a Program stands: it asks for something, or it has ended. */
+export type Standing<A, E> =
+  | { readonly _tag: "Asks"; readonly instruction: Instruction }
+  | { readonly _tag: "Ended"; readonly result: Result.Result<A, E> }
+
+/** A Program under way. `resume` with the answer to what it asked for. Used by interpreters. */
+export interface Run<A, E> {
+  readonly standing: Standing<A, E>
+  readonly resume: (answer: Answer) => Standing<A, E>
+}
+
+/** Begins a Program: pure, and the same each time for the same answers. */
+export const begin = <A, E, R>(program: Program<A, E, R>): Run<A, E> => new Stepper<A, E>(program)
+
+// A frame of the stack: a generator that waits for the value of what it yielded, or a
+// place where a failure becomes a value.
+type Frame = Iterator<AnyProgram, unknown, unknown> | "attempt"
+
+class Stepper<A, E> implements Run<A, E> {
+  readonly frames: Array<Frame> = []
+  standing: Standing<A, E>
+  read: (answer: Answer) => Result.Result<unknown, unknown> = unasked
+
+  constructor(program: AnyProgram) {
+    this.standing = this.enter(program)
+  }
+
+  resume = (answer: Answer): Standing<A, E> => {
+    const result = this.read(answer)
+    this.read = unasked
+    return this.standing = Result.isSuccess(result) ? this.ascend(result.success) : this.unwind(result.failure)
+  }
+
+  // Goes down into `program` until it asks, ends or fails.
+  enter(program: AnyProgram): Standing<A, E> {
+    const { op } = program
+    switch (op._tag) {
+      case "Succeed":
+        return this.ascend(op.value)
+      case "Fail":
+        return this.unwind(op.error)
+      case "Instruct":
+        this.read = op.read
+        return { _tag: "Asks", instruction: op.instruction }
+      case "Generate":
+        this.frames.push(op.body())
+        return this.ascend(undefined)
+      case "Attempt":
+        this.frames.push("attempt")
+        return this.enter(op.program)
+    }
+  }
+
+  // Gives a value to whatever waits for it.
+  ascend(given: unknown): Standing<A, E> {
+    let value = given
+    for (let frame = this.frames.at(-1); frame !== undefined; frame = this.frames.at(-1)) {
+      if (frame === "attempt") {
+        this.frames.pop()
+        value = Result.succeed(value)
+        continue
+      }
+      const step = frame.next(value)
+      if (step.done !== true) {
+        const { op } = step.value
+        if (op._tag !== "Succeed") return this.enter(step.value)
+        value = op.value
+        continue
+      }
+      this.frames.pop()
+      value = step.value
+    }
+    return { _tag: "Ended", result: Result.succeed(value as A) }
+  }
+
+  unwind(error: unknown): Standing<A, E> {
+    for (let frame = this.frames.pop(); frame !== undefined; frame = this.frames.pop()) {
+      if (frame === "attempt") return this.ascend(Result.fail(error))
+    }
+    return { _tag: "Ended", result: Result.fail(error as E) }
+  }
+}
+
+const unasked = (): never => {
+  throw new Error("an answer came though nothing was asked for")
+}
+
+/** One step of a rehearsal: what was asked for, and what answered it. */
+export interface Rehearsed {
+  readonly instruction: Instruction
+  readonly answer: Answer
+}
+
+/** What became of a rehearsal: `end` is undefined when the answers ran out before the Program ended. */
+export interface Rehearsal<A, E> {
+  readonly end: Result.Result<A, E> | undefined
+  readonly said: ReadonlyArray<Rehearsed>
+  /** What the Program asked for when the answers ran out. */
+  readonly pending: Instruction | undefined
+}
+
+/**
+ * Runs a Program against answers, with no runtime and no connection. Answers are given
+ * as a list or as a function of the instruction; when there is none (`undefined`) the
+ * rehearsal stops there.
+ *
+ * @example
+ * ```ts
+ * import { Command, Program, Reply } from "@postern/core"
+ *
+ * const rehearsal = Program.rehearse(Program.send(Command.noop), [Program.replies(Reply.make(250, "OK"))])
+ * console.log(rehearsal.end) // Success(250 OK)
+ * console.log(rehearsal.said.length) // 1
+ * ```
+ */
+export const rehearse = <A, E, R>(
+  program: Program<A, E, R>,
+  answers: ReadonlyArray<Answer> | ((instruction: Instruction, said: ReadonlyArray<Rehearsed>) => Answer | undefined)
+): Rehearsal<A, E> => {
+  const said: Array<Rehearsed> = []
+  const next = typeof answers === "function" ? answers : () => answers[said.length]
+  const run = begin(program)
+  let { standing } = run
+  while (standing._tag === "Asks") {
+    const { instruction } = standing
+    const answer = next(instruction, said)
+    if (answer === undefined) return { end: undefined, said, pending: instruction }
+    said.push({ instruction, answer })
+    standing = run.resume(answer)
+  }
+  return { end: standing.result, said, pending: undefined }
+}
+
+/** The answer to `Greeting`, `Exchange` (a reply a command) or `Payload`. */
+export const replies = (...all: ReadonlyArray<Reply>): Answer => ({ _tag: "Replies", replies: all })
+/** The answer to `UpgradeTls`. */
+export const tls = (facts: TlsFacts): Answer => ({ _tag: "Tls", facts })
+/** The answer to `Perform`: the value the Effect would give. */
+export const performed = <A, E = never>(result: Result.Result<A, E>): Answer => ({ _tag: "Value", value: result })

@@ -1,0 +1,29 @@
+/**
+ * SMTP as a typed algebra: commands and replies as values, dialogues as Programs that
+ * are Effects, SASL mechanisms that compose, and the bytes behind a Layer.
+ */
+export * as Address from "./wire/Address.ts"
+export * as Capabilities from "./wire/Capabilities.ts"
+export * as Command from "./wire/Command.ts"
+export * as CommandLine from "./wire/CommandLine.ts"
+export * as Content from "./wire/Content.ts"
+export * as EnhancedStatus from "./wire/EnhancedStatus.ts"
+export * as Envelope from "./wire/Envelope.ts"
+export * as Expect from "./wire/Expect.ts"
+export * as Reply from "./wire/Reply.ts"
+
+export * as Advice from "./outcome/Advice.ts"
+export * as Classify from "./outcome/Classify.ts"
+export * as Reason from "./outcome/Reason.ts"
+export * as SmtpError from "./outcome/SmtpError.ts"
+export * as Transcript from "./outcome/Transcript.ts"
+
+export * as Choose from "./sasl/Choose.ts"
+export * as CramMd5 from "./sasl/CramMd5.ts"
+export * as Login from "./sasl/Login.ts"
+export * as Mechanism from "./sasl/Mechanism.ts"
+export * as Plain from "./sasl/Plain.ts"
+
+export * as Program from "./dialogue/Program.ts"
+
+export * as Transport from "./run/Transport.ts"

@@ -1,0 +1,56 @@
+/**
+ * What was said in a session, for people and errors: client and server lines with
+ * their times. Secrets never enter: commands are kept as `CommandLine.render` shows
+ * them, content as its length.
+ */
+import * as Schema from "effect/Schema"
+import { Reply } from "../wire/Reply.ts"
+
+/** Milliseconds since the connection was asked for. */
+const at = Schema.Finite
+
+/** One event of a session. */
+export const Event = Schema.Union([
+  Schema.TaggedStruct("Connected", { at, host: Schema.String, port: Schema.Int }),
+  Schema.TaggedStruct("Sent", { at, line: Schema.String }),
+  Schema.TaggedStruct("Received", { at, reply: Reply }),
+  Schema.TaggedStruct("ContentSent", { at, octets: Schema.Int }),
+  Schema.TaggedStruct("TlsEstablished", { at, version: Schema.String, cipher: Schema.String, verifiedBy: Schema.String }),
+  Schema.TaggedStruct("Closed", { at, detail: Schema.String })
+])
+/** One event of a session. */
+export type Event = typeof Event.Type
+
+/** The events of a session in order; long sessions keep the newest {@link kept}. */
+export type Transcript = ReadonlyArray<Event>
+
+/** How many events a session keeps. */
+export const kept = 256
+
+/** One event as lines of text, `C:` before what the client sent and `S:` before what the server sent. */
+export const renderEvent = (event: Event): string => {
+  const time = `${event.at.toFixed(1).padStart(8)} ms  `
+  switch (event._tag) {
+    case "Connected":
+      return `${time}-- connected to ${event.host}:${event.port}`
+    case "Sent":
+      return `${time}C: ${printable(event.line)}`
+    case "Received":
+      return event.reply.lines
+        .map((line, i, all) => `${time}S: ${event.reply.code}${i < all.length - 1 ? "-" : " "}${printable(line)}`.trimEnd())
+        .join("\n")
+    case "ContentSent":
+      return `${time}C: (${event.octets} octets of content)`
+    case "TlsEstablished":
+      return `${time}-- ${event.version}, ${event.cipher}, server verified by ${event.verifiedBy}`
+    case "Closed":
+      return `${time}-- closed: ${event.detail}`
+  }
+}
+
+// A server's text may hold escape sequences that a terminal would obey.
+const printable = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`)
+
+/** The session as text. */
+export const render = (transcript: Transcript): string => transcript.map(renderEvent).join("\n")

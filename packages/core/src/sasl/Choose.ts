@@ -1,0 +1,143 @@
+/**
+ * Which mechanisms are tried, and in which order. An {@link Authenticator} is a function
+ * from credentials and what is known of the connection to a {@link Plan}; combinators
+ * make new ones out of it.
+ */
+import { cramMd5 } from "./CramMd5.ts"
+import { login } from "./Login.ts"
+import type * as Mechanism from "./Mechanism.ts"
+import { plain } from "./Plain.ts"
+
+/** Mechanisms to try in order, and why the others are not tried. */
+export interface Plan<out R = never> {
+  readonly candidates: ReadonlyArray<Mechanism.Mechanism<R>>
+  readonly unusable: ReadonlyArray<{ readonly mechanism: string; readonly why: string }>
+}
+
+/** Plans how to authenticate. */
+export type Authenticator<R = never> = (
+  credentials: Mechanism.Credentials,
+  context: Mechanism.ClientContext
+) => Plan<R>
+
+/** Why this mechanism cannot be used here; undefined when it can. */
+const obstacle = (
+  mechanism: Mechanism.Mechanism<unknown>,
+  credentials: Mechanism.Credentials,
+  context: Mechanism.ClientContext
+): string | undefined => {
+  if (!context.offered.includes(mechanism.name)) return "not offered by the server"
+  if (!mechanism.accepts(credentials)) return "takes other credentials than those given"
+  if (mechanism.traits.kind === "plaintext" && !context.secure && !mechanism.traits.withoutTls) {
+    return "would send the password without verified TLS"
+  }
+  return undefined
+}
+
+/**
+ * The usable ones of these mechanisms, in exactly this order.
+ *
+ * @example
+ * ```ts
+ * import { Choose, CramMd5, Plain } from "@postern/core"
+ *
+ * const authenticator = Choose.inOrder(CramMd5.cramMd5, Plain.plain)
+ * ```
+ */
+export const inOrder = <R = never>(...mechanisms: ReadonlyArray<Mechanism.Mechanism<R>>): Authenticator<R> =>
+(credentials, context) => {
+  const candidates: Array<Mechanism.Mechanism<R>> = []
+  const unusable: Array<Plan["unusable"][number]> = []
+  for (const mechanism of mechanisms) {
+    const why = obstacle(mechanism, credentials, context)
+    if (why === undefined) candidates.push(mechanism)
+    else unusable.push({ mechanism: mechanism.name, why })
+  }
+  const known = new Set(mechanisms.map((mechanism) => mechanism.name))
+  for (const name of context.offered) {
+    if (!known.has(name)) unusable.push({ mechanism: name, why: "offered, but not among the mechanisms to use" })
+  }
+  return { candidates, unusable }
+}
+
+const strength: Readonly<Record<Mechanism.Kind, number>> = {
+  "channel-bound": 0,
+  mutual: 1,
+  plaintext: 2,
+  challenge: 3,
+  "last-resort": 4
+}
+
+/**
+ * The strongest first. PLAIN and LOGIN stand before CRAM-MD5 since they are tried only
+ * over verified TLS, where CRAM-MD5 protects nothing more, and servers often offer it
+ * for accounts that have no secret for it. Where a plaintext mechanism is allowed
+ * without TLS it comes last. A channel-bound mechanism is tried alone: falling back
+ * from it is what an attacker in between would want. The last resorts are tried only
+ * when there is nothing else.
+ */
+export const automatic = <R = never>(...mechanisms: ReadonlyArray<Mechanism.Mechanism<R>>): Authenticator<R> =>
+(credentials, context) => {
+  const { candidates, unusable } = inOrder(...mechanisms)(credentials, context)
+  const rank = ({ traits: { kind } }: Mechanism.Mechanism<R>) =>
+    kind === "plaintext" && !context.secure ? strength.challenge + 0.5 : strength[kind]
+  const ranked = candidates.toSorted((a, b) => rank(a) - rank(b))
+  const best = ranked[0]?.traits.kind
+  const kept = best === "channel-bound"
+    ? ranked.filter(({ traits }) => traits.kind === "channel-bound")
+    : best === "last-resort"
+    ? ranked
+    : ranked.filter(({ traits }) => traits.kind !== "last-resort")
+  const left = ranked
+    .filter((mechanism) => !kept.includes(mechanism))
+    .map(({ name }) => ({ mechanism: name, why: "a stronger mechanism is usable" }))
+  return { candidates: kept, unusable: [...unusable, ...left] }
+}
+
+/** Every mechanism of this library, in the automatic order. */
+export const standard: Authenticator = automatic(plain, login, cramMd5)
+
+const restricted = <R>(
+  authenticator: Authenticator<R>,
+  keep: (name: string) => boolean,
+  why: string
+): Authenticator<R> =>
+(credentials, context) => {
+  const plan = authenticator(credentials, context)
+  const dropped = plan.candidates.filter(({ name }) => !keep(name)).map(({ name }) => ({ mechanism: name, why }))
+  return { candidates: plan.candidates.filter(({ name }) => keep(name)), unusable: [...plan.unusable, ...dropped] }
+}
+
+const upper = (names: ReadonlyArray<string>): ReadonlyArray<string> => names.map((name) => name.toUpperCase())
+
+/** Only the mechanisms of these names. */
+export const only = <R>(authenticator: Authenticator<R>, ...names: ReadonlyArray<string>): Authenticator<R> => {
+  const allowed = upper(names)
+  return restricted(authenticator, (name) => allowed.includes(name), `only ${allowed.join(", ")} may be used`)
+}
+
+/** All but the mechanisms of these names. */
+export const exclude = <R>(authenticator: Authenticator<R>, ...names: ReadonlyArray<string>): Authenticator<R> => {
+  const excluded = upper(names)
+  return restricted(authenticator, (name) => !excluded.includes(name), "excluded by the caller")
+}
+
+/** The mechanisms of these names first, in this order, then the others. */
+export const prefer = <R>(authenticator: Authenticator<R>, ...names: ReadonlyArray<string>): Authenticator<R> => {
+  const preferred = upper(names)
+  const place = ({ name }: Mechanism.Mechanism<R>) => {
+    const at = preferred.indexOf(name)
+    return at === -1 ? preferred.length : at
+  }
+  return (credentials, context) => {
+    const plan = authenticator(credentials, context)
+    return { ...plan, candidates: plan.candidates.toSorted((a, b) => place(a) - place(b)) }
+  }
+}
+
+/** The second where the first has nothing to try. */
+export const fallback = <R, R2>(first: Authenticator<R>, second: Authenticator<R2>): Authenticator<R | R2> =>
+(credentials, context) => {
+  const plan: Plan<R | R2> = first(credentials, context)
+  return plan.candidates.length > 0 ? plan : second(credentials, context)
+}

@@ -1,0 +1,224 @@
+/**
+ * What a SASL mechanism is (RFC 4422): client and server of an exchange of octets. It
+ * knows nothing of SMTP, base64 or sockets; `dialogue/Authenticate` frames it.
+ *
+ * A mechanism is a value and needs no registration. One's own is written like those
+ * here: an object of this interface, in one file.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+
+/**
+ * What a mechanism rests on, which decides its place in the automatic order and where
+ * it may be used:
+ * - `channel-bound`: both sides prove the secret, over this very TLS channel.
+ * - `mutual`: both sides prove the secret and neither sees it.
+ * - `plaintext`: the server receives the secret; only over verified TLS.
+ * - `challenge`: the client proves the secret, the server proves nothing.
+ * - `last-resort`: weak or unsafe; only when the server offers nothing better.
+ */
+export type Kind = "channel-bound" | "mutual" | "plaintext" | "challenge" | "last-resort"
+
+/** Facts about a mechanism. */
+export interface Traits {
+  readonly kind: Kind
+  /** A `plaintext` mechanism that the caller allows without TLS, by name. */
+  readonly withoutTls: boolean
+  /** Takes a challenge that is not base64, as it stands: LOGIN's prompts are text for people. */
+  readonly anyChallenge: boolean
+}
+
+/** What a client is given besides credentials. */
+export interface ClientContext {
+  /** The server's name, for mechanisms that name the service. */
+  readonly host: string
+  /** All mechanisms the server offers: some must know whether a stronger one was. */
+  readonly offered: ReadonlyArray<string>
+  /** TLS is on, and the server's identity was verified. */
+  readonly secure: boolean
+}
+
+/** A user name and password; `authorizationId` when acting for somebody else (RFC 4422 §2). */
+export interface Password {
+  readonly _tag: "Password"
+  readonly user: string
+  readonly password: Redacted.Redacted<string>
+  readonly authorizationId: string | undefined
+}
+
+/** What someone authenticates with. Its kind decides which mechanisms come into question. */
+export type Credentials = Password
+
+/**
+ * Credentials of a user name and password.
+ *
+ * @example
+ * ```ts
+ * import { Mechanism } from "@postern/core"
+ * import { Redacted } from "effect"
+ *
+ * const credentials = Mechanism.password("ann@example.org", Redacted.make("correct horse"))
+ * console.log(JSON.stringify(credentials)) // the password is "<redacted>"
+ * ```
+ */
+export const password = (
+  user: string,
+  password: Redacted.Redacted<string>,
+  authorizationId?: string
+): Password => ({ _tag: "Password", user, password, authorizationId })
+
+/** Why an exchange cannot begin or go on. Plain data; never holds a secret. */
+export interface SaslError {
+  readonly _tag: "SaslError"
+  readonly reason:
+    | "empty-username"
+    | "empty-password"
+    | "nul-in-credentials"
+    | "control-char-in-credentials"
+    | "malformed-credentials"
+    | "empty-challenge"
+    | "bad-base64"
+    | "unexpected-challenge"
+    | "login-prompt-mismatch"
+    | "mechanism"
+  readonly detail: string
+}
+
+/** Makes a {@link SaslError}; mechanisms of one's own use the reason `mechanism`. */
+export const saslError = (reason: SaslError["reason"], detail: string): SaslError => ({ _tag: "SaslError", reason, detail })
+
+/**
+ * One step of a client. A step is a value: taken twice it does the same twice.
+ */
+export interface ClientStep<out R = never> {
+  /** What to send; `undefined` (wait for the server) is not the same as no octets. */
+  readonly response: Redacted.Redacted<Uint8Array> | undefined
+  /** Takes the next challenge; `undefined` when no further challenge is acceptable. */
+  readonly next: ((challenge: Uint8Array) => Effect.Effect<ClientStep<R>, SaslError, R>) | undefined
+  /** A success may be believed now: all was sent, and the server has proved what this mechanism has it prove. */
+  readonly verified: boolean
+}
+
+/** What a server is given: secrets by user name, and a value that is new for each exchange. */
+export interface ServerContext {
+  readonly host: string
+  readonly nonce: string
+  readonly passwordOf: (user: string) => Redacted.Redacted<string> | undefined
+}
+
+/** One step of a server. */
+export type ServerStep =
+  | { readonly _tag: "Challenge"; readonly challenge: Uint8Array; readonly next: (response: Uint8Array) => ServerStep }
+  | { readonly _tag: "Accepted"; readonly identity: string }
+  | { readonly _tag: "Refused"; readonly problem: string }
+
+/** A SASL mechanism. `R` is what its client needs from the environment. */
+export interface Mechanism<out R = never> {
+  /** Its registered name, upper case (RFC 4422 §3.1). */
+  readonly name: string
+  readonly traits: Traits
+  /** True for credentials of the kind it takes. */
+  readonly accepts: (credentials: Credentials) => boolean
+  /** Begins the client's side. Fails when the credentials cannot be used. */
+  readonly client: (credentials: Credentials, context: ClientContext) => Effect.Effect<ClientStep<R>, SaslError, R>
+  /** Begins the server's side, with the initial response where there was one. */
+  readonly server: (context: ServerContext, initialResponse: Uint8Array | undefined) => ServerStep
+}
+
+/** The mechanism, usable without TLS although it sends the secret in the clear. The caller says so by name. */
+export const allowWithoutTls = <R>(mechanism: Mechanism<R>): Mechanism<R> => ({
+  ...mechanism,
+  traits: { ...mechanism.traits, withoutTls: true }
+})
+
+const controls = /[\u0001-\u001f\u007f]/
+
+/**
+ * Checks credentials as every mechanism must (RFC 4422 §2, RFC 4616 §2): a user name,
+ * no NUL, no control characters in names, well-formed text, a password.
+ */
+export const checkPassword = (credentials: Password): Effect.Effect<Password, SaslError> => {
+  const secret = Redacted.value(credentials.password)
+  const names = [credentials.user, credentials.authorizationId ?? ""]
+  const fail = (reason: SaslError["reason"], detail: string) => Effect.fail(saslError(reason, detail))
+  if ([...names, secret].some((text) => text.includes("\0"))) return fail("nul-in-credentials", "NUL in user name or password")
+  if (names.some((name) => controls.test(name))) return fail("control-char-in-credentials", "a control character in the user name")
+  if (![...names, secret].every((text) => text.isWellFormed())) return fail("malformed-credentials", "user name or password is no well-formed text")
+  if (credentials.user === "") return fail("empty-username", "the user name is empty")
+  if (secret === "") return fail("empty-password", "the password is empty")
+  return Effect.succeed(credentials)
+}
+
+const utf8 = new TextEncoder()
+const fromUtf8 = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true })
+
+/** Octets of a text, marked as a secret. */
+export const secret = (text: string): Redacted.Redacted<Uint8Array> => Redacted.make(utf8.encode(text))
+
+/** The text of octets. */
+export const textOf = (bytes: Uint8Array): string => fromUtf8.decode(bytes)
+
+/** Compares without telling by its duration where the difference is. */
+export const sameText = (a: string, b: string): boolean => {
+  const [x, y] = [utf8.encode(a), utf8.encode(b)]
+  let difference = x.length ^ y.length
+  for (let i = 0; i < x.length; i++) difference |= (x[i] ?? 0) ^ (y[i % Math.max(1, y.length)] ?? 0)
+  return difference === 0
+}
+
+/** The end of a {@link duel}. */
+export interface Duel {
+  readonly accepted: boolean
+  readonly identity: string | undefined
+  /** What the client sent, in order. */
+  readonly responses: ReadonlyArray<Uint8Array>
+  /** What the server sent, in order. */
+  readonly challenges: ReadonlyArray<Uint8Array>
+}
+
+/** Octets on their way between the two sides; `alter` may change them, to see that it is noticed. */
+export type Alter = (bytes: Uint8Array, from: "client" | "server", turn: number) => Uint8Array
+
+/**
+ * Plays a mechanism against itself, with no SMTP in between. It accepts only when the
+ * server accepts and the client's last step is verified. Fails as the client does.
+ *
+ * @example
+ * ```ts
+ * import { CramMd5, Mechanism } from "@postern/core"
+ * import { Effect, Redacted } from "effect"
+ *
+ * const duel = Mechanism.duel(CramMd5.cramMd5, Mechanism.password("tim", Redacted.make("tanstaaf")), {
+ *   host: "mx.example",
+ *   nonce: "1896.697170952",
+ *   passwordOf: (user) => user === "tim" ? Redacted.make("tanstaaf") : undefined
+ * })
+ * console.log(Effect.runSync(duel).accepted) // true
+ * ```
+ */
+export const duel = Effect.fnUntraced(function*<R>(
+  mechanism: Mechanism<R>,
+  credentials: Credentials,
+  server: ServerContext,
+  alter: Alter = (bytes) => bytes
+): Effect.fn.Return<Duel, SaslError, R> {
+  const responses: Array<Uint8Array> = []
+  const challenges: Array<Uint8Array> = []
+  let client = yield* mechanism.client(credentials, { host: server.host, offered: [mechanism.name], secure: true })
+  const respond = (): Uint8Array | undefined => {
+    if (client.response === undefined) return undefined
+    const bytes = alter(Redacted.value(client.response), "client", responses.length)
+    responses.push(bytes)
+    return bytes
+  }
+  let step = mechanism.server(server, respond())
+  while (step._tag === "Challenge") {
+    const challenge = alter(step.challenge, "server", challenges.length)
+    challenges.push(challenge)
+    if (client.next === undefined) return yield* Effect.fail(saslError("unexpected-challenge", "a challenge came after the last step"))
+    client = yield* client.next(challenge)
+    step = step.next(respond() ?? new Uint8Array(0))
+  }
+  const accepted = step._tag === "Accepted" && client.verified
+  return { accepted, identity: step._tag === "Accepted" ? step.identity : undefined, responses, challenges }
+})

@@ -1,0 +1,198 @@
+/**
+ * Commands as lines: `encode` for the wire, `decode` for servers, `render` for people
+ * (RFC 5321 §4.1.1). `decode` reads back what `encode` wrote.
+ */
+import * as Base64 from "effect/encoding/Base64"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Address from "./Address.ts"
+import * as Command from "./Command.ts"
+
+const utf8 = new TextEncoder()
+
+/** The line of a command with its CRLF. */
+export const encode = (command: Command.Command): Uint8Array => utf8.encode(`${line(command, base64)}\r\n`)
+
+/**
+ * The line of a command for logs and transcripts, without CRLF: what a client sends
+ * within AUTH is replaced by its length.
+ */
+export const render = (command: Command.Command): string => line(command, hidden)
+
+const base64 = (secret: Redacted.Redacted<Uint8Array>): string => Base64.encode(Redacted.value(secret))
+
+const hidden = (secret: Redacted.Redacted<Uint8Array>): string => `<redacted, ${Redacted.value(secret).length} bytes>`
+
+const line = (command: Command.Command, secret: (bytes: Redacted.Redacted<Uint8Array>) => string): string => {
+  switch (command._tag) {
+    case "Ehlo":
+    case "Helo":
+    case "Lhlo":
+      return `${command._tag.toUpperCase()} ${command.domain}`
+    case "Auth":
+      return `AUTH ${command.mechanism}${initialResponse(command, secret)}`
+    case "AuthResponse":
+      return secret(command.response)
+    case "AuthCancel":
+      return "*"
+    case "Mail":
+      return `MAIL FROM:${Address.formatReversePath(command.reversePath)}${parameters(command.parameters)}`
+    case "Rcpt":
+      return `RCPT TO:${Address.formatForwardPath(command.forwardPath)}${parameters(command.parameters)}`
+    case "Bdat":
+      return `BDAT ${command.size}${command.last ? " LAST" : ""}`
+    case "Xclient":
+      return `XCLIENT${parameters(command.attributes.map(({ keyword, value }) => ({ keyword, value: Command.xtext(value ?? "") })))}`
+    case "Noop":
+    case "Help":
+    case "Vrfy":
+    case "Expn":
+    case "Etrn":
+      return command.argument === undefined ? command._tag.toUpperCase() : `${command._tag.toUpperCase()} ${command.argument}`
+    case "StartTls":
+    case "Data":
+    case "Rset":
+    case "Quit":
+      return command._tag.toUpperCase()
+  }
+}
+
+// RFC 4954 §4: an initial response of no octets is `=`, not nothing.
+const initialResponse = (command: Command.Auth, secret: (bytes: Redacted.Redacted<Uint8Array>) => string): string => {
+  if (command.initialResponse === undefined) return ""
+  return Redacted.value(command.initialResponse).length === 0 ? " =" : ` ${secret(command.initialResponse)}`
+}
+
+const parameters = (all: ReadonlyArray<Command.Parameter>): string =>
+  all.map(({ keyword, value }) => value === undefined ? ` ${keyword}` : ` ${keyword}=${value}`).join("")
+
+/** A line that is no command, and the reply code a server gives to it (RFC 5321 §4.2.4). */
+export interface SyntaxError {
+  readonly _tag: "SyntaxError"
+  /** 500: no such command; 501: its argument is wrong. */
+  readonly code: 500 | 501
+  readonly problem: string
+}
+
+const bad = (problem: string): Result.Result<never, SyntaxError> =>
+  Result.fail({ _tag: "SyntaxError", code: 501, problem })
+
+/**
+ * Reads a line (without its CRLF) as a server does: verbs and keywords in any case of
+ * letters, blanks around arguments tolerated, source routes dropped. Fails with the
+ * reply code to answer.
+ */
+export const decode = (text: string): Result.Result<Command.Command, SyntaxError> => {
+  if (/[\u0000\r\n]/.test(text) || !text.isWellFormed()) {
+    return Result.fail({ _tag: "SyntaxError", code: 500, problem: "the line has CR, LF or NUL, or is no text" })
+  }
+  const match = /^([A-Za-z]+)(?:[ \t]+(.*))?$/.exec(text.trimEnd())
+  const verb = match?.[1]?.toUpperCase() ?? ""
+  const argument = match?.[2] ?? ""
+  const reader = Object.hasOwn(readers, verb) ? readers[verb] : undefined
+  return reader === undefined
+    ? Result.fail({ _tag: "SyntaxError", code: 500, problem: "command not recognized" })
+    : reader(argument)
+}
+
+/** Reads a line within an AUTH exchange: a response in base64, or `*`. */
+export const decodeAuth = (text: string): Result.Result<Command.AuthResponse | Command.AuthCancel, SyntaxError> =>
+  text === "*" ? Result.succeed(Command.authCancel) : Result.map(secretFromBase64(text), Command.authResponse)
+
+// The decoder's own error holds its input, which may be a secret: it is dropped.
+const secretFromBase64 = (text: string): Result.Result<Redacted.Redacted<Uint8Array>, SyntaxError> => {
+  if (/[\r\n]/.test(text)) return bad("this is no base64")
+  const bytes = Base64.decode(text)
+  return Result.isSuccess(bytes) ? Result.succeed(Redacted.make(bytes.success)) : bad("this is no base64")
+}
+
+type Reader = (argument: string) => Result.Result<Command.Command, SyntaxError>
+
+const bare = (command: Command.Command): Reader => (argument) =>
+  argument === "" ? Result.succeed(command) : bad("this command has no argument")
+
+const greeting = (make: (domain: Address.Domain) => Command.Command): Reader => (argument) =>
+  Result.mapError(Result.map(Address.parseDomain(argument), make), syntax)
+
+const built = (make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader => (argument) =>
+  Result.mapError(make(argument), syntax)
+
+const optional = (none: Command.Command, make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader =>
+(argument) => argument === "" ? Result.succeed(none) : Result.mapError(make(argument), syntax)
+
+const syntax = (error: { readonly problem: string }): SyntaxError => ({ _tag: "SyntaxError", code: 501, problem: error.problem })
+
+const auth: Reader = (argument) => {
+  const [mechanism = "", initial, ...more] = argument.split(/[ \t]+/)
+  if (more.length > 0) return bad("AUTH has a mechanism and at most one initial response")
+  const response = initial === undefined
+    ? Result.succeed(undefined)
+    : initial === "="
+    ? Result.succeed(Redacted.make(new Uint8Array(0)))
+    : secretFromBase64(initial)
+  return Result.flatMap(response, (response) => Result.mapError(Command.auth(mechanism, response), syntax))
+}
+
+// `FROM:` or `TO:`, a path, then parameters. A quoted local part may hold blanks and `>`.
+const pathPattern = /^(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>)(?:[ \t]+(.*))?$/
+
+const path = <P>(
+  label: string,
+  parse: (text: string) => Result.Result<P, { readonly problem: string }>,
+  make: (path: P, parameters: ReadonlyArray<Command.Parameter>) => Command.Command
+): Reader =>
+(argument) => {
+  if (argument.slice(0, label.length).toUpperCase() !== label) return bad(`${label} expected`)
+  const match = pathPattern.exec(argument.slice(label.length).trimStart())
+  if (match === null) return bad(`a path in angle brackets is expected after ${label}`)
+  return Result.flatMap(Result.mapError(parse(match[1] ?? ""), syntax), (path) =>
+    Result.map(readParameters(match[2] ?? ""), (all) => make(path, all)))
+}
+
+const readParameters = (text: string): Result.Result<ReadonlyArray<Command.Parameter>, SyntaxError> =>
+  Result.mapError(Result.all(words(text).map(readParameter)), syntax)
+
+const words = (text: string): ReadonlyArray<string> => text.split(/[ \t]+/).filter((word) => word !== "")
+
+const readParameter = (word: string): Result.Result<Command.Parameter, Command.CommandError> => {
+  const equals = word.indexOf("=")
+  return equals === -1 ? Command.parameter(word) : Command.parameter(word.slice(0, equals), word.slice(equals + 1))
+}
+
+const bdat: Reader = (argument) => {
+  const match = /^(\d{1,15})(?:[ \t]+(LAST))?$/i.exec(argument)
+  return match === null
+    ? bad("BDAT has a size, and LAST on the last chunk")
+    : Result.mapError(Command.bdat(Number(match[1]), match[2] !== undefined), syntax)
+}
+
+const xclient: Reader = (argument) => {
+  const attributes: Record<string, string> = {}
+  for (const word of words(argument)) {
+    const equals = word.indexOf("=")
+    const value = equals === -1 ? undefined : Command.fromXtext(word.slice(equals + 1))
+    if (value === undefined) return bad("XCLIENT has attributes NAME=xtext")
+    attributes[word.slice(0, equals)] = value
+  }
+  return Result.mapError(Command.xclient(attributes), syntax)
+}
+
+const readers: Record<string, Reader> = {
+  EHLO: greeting(Command.ehlo),
+  HELO: greeting(Command.helo),
+  LHLO: greeting(Command.lhlo),
+  STARTTLS: bare(Command.startTls),
+  AUTH: auth,
+  MAIL: path("FROM:", Address.parseReversePath, Command.mail),
+  RCPT: path("TO:", Address.parseForwardPath, Command.rcpt),
+  DATA: bare(Command.data),
+  BDAT: bdat,
+  RSET: bare(Command.rset),
+  NOOP: optional(Command.noop, Command.noopWith),
+  VRFY: built(Command.vrfy),
+  EXPN: built(Command.expn),
+  HELP: optional(Command.help, Command.helpOn),
+  QUIT: bare(Command.quit),
+  ETRN: built(Command.etrn),
+  XCLIENT: xclient
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config"
+
+const source = ["@postern/source", "node", "import", "default"]
+
+export default defineConfig({
+  resolve: { conditions: source },
+  ssr: { resolve: { conditions: source, externalConditions: source } },
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "examples/test/**/*.test.ts"],
+    // Types are checked by `tsc -p tsconfig.test.json`, where an unused `@ts-expect-error` is an error.
+    typecheck: { enabled: false },
+    reporters: ["default", ["json", { outputFile: ".tmp/vitest.json" }]]
+  }
+})
