@@ -16,33 +16,23 @@ declare const TextDecoder: {
   new(label?: string, options?: { readonly fatal?: boolean; readonly ignoreBOM?: boolean }): TextDecoder
 }
 
+/** WHATWG URL: what an endpoint written as a URL is read with. */
+declare const URL: {
+  new(url: string): URL
+  canParse(url: string): boolean
+}
+interface URL {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port: string
+  readonly username: string
+  readonly password: string
+  readonly pathname: string
+  readonly search: string
+  readonly hash: string
+}
+
 /** Effect hands it to promises it may interrupt. */
 interface AbortSignal {
   readonly aborted: boolean
-}
-
-interface CryptoKey {
-  readonly type: string
-}
-declare const crypto: {
-  getRandomValues<Bytes extends Uint8Array>(bytes: Bytes): Bytes
-  readonly subtle: {
-    importKey(
-      format: "raw",
-      key: Uint8Array,
-      algorithm: "PBKDF2",
-      extractable: false,
-      usages: ReadonlyArray<"deriveBits">
-    ): Promise<CryptoKey>
-    deriveBits(
-      algorithm: {
-        readonly name: "PBKDF2"
-        readonly hash: string
-        readonly salt: Uint8Array
-        readonly iterations: number
-      },
-      key: CryptoKey,
-      bits: number
-    ): Promise<ArrayBuffer>
-  }
 }

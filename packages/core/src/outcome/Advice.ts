@@ -186,7 +186,7 @@ export const catalogue: Catalogue = {
   },
   RecipientsRefused: {
     fault: "refusal",
-    retry: "never",
+    retry: (r) => r.replies.some(({ code }) => code < 500) ? "later" : "never",
     problem: (r) => `refused for ${list(r.recipients)}: ${list(r.replies.map(render))}`,
     advice: "Check the addresses: the server knows no such mailbox or does not take mail for it."
   },

@@ -43,15 +43,14 @@ interface Rule {
 
 const transaction: ReadonlySet<string> = new Set(["Mail", "Rcpt", "Data", "Content", "Bdat"])
 
+// Not "relay" within an address or host name, nor Postfix's "User unknown in relay recipient table".
 // The words real servers use when they do not relay (Postfix, Exim, Sendmail, Exchange, qmail, Courier, hMailServer, …).
 const relayWords =
-  /\brelay(ing|ed)?\b|not (?:one )?of (?:my|our) (?:local )?(?:users|domains)|rcpthosts|not logged in|not owned by (?:the )?(?:user|auth)|send as this sender|sendas ?denied|domain (?:is )?not (?:local|hosted)|user not local|authenticat\w* (?:is )?required to send|must authenticate|authentication (?:is )?required|(?:smtp )?auth(?:entication)? (?:is )?needed|client was not authenticated/i
+  /(?<![\w.@-])relay(?:ing|ed)?\b(?![\w-]*[.@]\w)(?! recipient table)|not (?:one )?of (?:my|our) (?:local )?(?:users|domains)|rcpthosts|not logged in|not owned by (?:the )?(?:user|auth)|send as this sender|sendas ?denied|domain (?:is )?not (?:local|hosted)|user not local|authenticat\w* (?:is )?required to send|must authenticate|authentication (?:is )?required|(?:smtp )?auth(?:entication)? (?:is )?needed|client was not authenticated/i
 
 // Policy refusals that carry 5.7.1 too but have nothing to do with relaying.
 const policyWords =
   /spam|blocked|block ?list|black ?list|rbl|dnsbl|spamhaus|reputation|spf|dkim|dmarc|virus|malware|banned|greylist|reverse dns|\bptr\b|content|message (?:rejected|refused)/i
-
-const relayCodes: ReadonlySet<number> = new Set([550, 551, 553, 554])
 
 const relayWhy = ({ known }: Case): Reason.Of<"RelayDenied">["why"] =>
   known.authenticated
@@ -62,9 +61,11 @@ const relayWhy = ({ known }: Case): Reason.Of<"RelayDenied">["why"] =>
     ? "auth needs tls"
     : "no auth offered"
 
+// 552 is a full mailbox too. Courier says 523.
 const oversize = (it: Case): boolean =>
   EnhancedStatus.is(it.reply.status, 3, 4) || EnhancedStatus.is(it.reply.status, 2, 3) ||
-  (it.reply.code === 552 && !EnhancedStatus.is(it.reply.status, 2, 2) && /\bsize\b|too (?:large|big)|exceed/i.test(it.text))
+  ((it.reply.code === 552 || it.reply.code === 523) && !EnhancedStatus.is(it.reply.status, 2, 2) &&
+    /\bsize\b|too (?:large|big)|exceed/i.test(it.text) && !/quota|mailbox|storage/i.test(it.text))
 
 /** The rules in order. The last one always fits. */
 export const rules: ReadonlyArray<Rule> = [
@@ -107,7 +108,7 @@ export const rules: ReadonlyArray<Rule> = [
   {
     name: "relaying denied",
     fits: (it) =>
-      transaction.has(it.step) && relayCodes.has(it.reply.code) &&
+      transaction.has(it.step) &&
       (relayWords.test(it.text) ||
         // X.7.1 alone is any policy; in the envelope, and with no other policy named, it is this one.
         (EnhancedStatus.is(it.reply.status, 7, 1) && (it.step === "Mail" || it.step === "Rcpt") && !policyWords.test(it.text))),
@@ -122,7 +123,9 @@ export const rules: ReadonlyArray<Rule> = [
   },
   {
     name: "sender refused",
-    fits: ({ step }) => step === "Mail",
+    // Postfix judges the sender at RCPT, then says so by X.1.7 or X.1.8 (RFC 3463 §3.2).
+    fits: ({ step, reply: { status } }) =>
+      step === "Mail" || (step === "Rcpt" && (EnhancedStatus.is(status, 1, 7) || EnhancedStatus.is(status, 1, 8))),
     reason: ({ subject, reply }) => Reason.make("SenderRefused", { reversePath: subject.reversePath ?? "", reply })
   },
   {

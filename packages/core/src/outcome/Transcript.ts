@@ -4,7 +4,7 @@
  * them, content as its length.
  */
 import * as Schema from "effect/Schema"
-import { Reply } from "../wire/Reply.ts"
+import { printable, Reply } from "../wire/Reply.ts"
 
 /** Milliseconds since the connection was asked for. */
 const at = Schema.Finite
@@ -44,13 +44,9 @@ export const renderEvent = (event: Event): string => {
     case "TlsEstablished":
       return `${time}-- ${event.version}, ${event.cipher}, server verified by ${event.verifiedBy}`
     case "Closed":
-      return `${time}-- closed: ${event.detail}`
+      return `${time}-- closed: ${printable(event.detail)}`
   }
 }
-
-// A server's text may hold escape sequences that a terminal would obey.
-const printable = (text: string): string =>
-  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`)
 
 /** The session as text. */
 export const render = (transcript: Transcript): string => transcript.map(renderEvent).join("\n")

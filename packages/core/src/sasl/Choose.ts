@@ -28,6 +28,7 @@ const obstacle = (
 ): string | undefined => {
   if (!context.offered.includes(mechanism.name)) return "not offered by the server"
   if (!mechanism.accepts(credentials)) return "takes other credentials than those given"
+  if (mechanism.traits.kind === "channel-bound" && !context.secure) return "has no verified TLS channel to bind to"
   if (mechanism.traits.kind === "plaintext" && !context.secure && !mechanism.traits.withoutTls) {
     return "would send the password without verified TLS"
   }

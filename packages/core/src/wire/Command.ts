@@ -259,9 +259,12 @@ export const fromXtext = (encoded: string): string | undefined => {
 export const xclient = (attributes: Record<string, string>): Result.Result<Xclient, CommandError> => {
   const [first, ...rest] = Object.entries(attributes).map(([keyword, value]) => ({ keyword: keyword.toUpperCase(), value }))
   if (first === undefined) return refuse("XCLIENT has at least one attribute")
+  const given = new Set<string>()
   for (const { keyword, value } of [first, ...rest]) {
     if (!keywordPattern.test(keyword)) return refuse(`${JSON.stringify(keyword)} is no XCLIENT attribute name`)
     if (!value.isWellFormed()) return refuse(`the value of ${keyword} is no well-formed text`)
+    if (given.has(keyword)) return refuse(`XCLIENT has ${keyword} twice`)
+    given.add(keyword)
   }
   return Result.succeed({ _tag: "Xclient", attributes: [first, ...rest] })
 }

@@ -86,13 +86,20 @@ export const decode = (text: string): Result.Result<Command.Command, SyntaxError
   if (/[\u0000\r\n]/.test(text) || !text.isWellFormed()) {
     return Result.fail({ _tag: "SyntaxError", code: 500, problem: "the line has CR, LF or NUL, or is no text" })
   }
-  const match = /^([A-Za-z]+)(?:[ \t]+(.*))?$/.exec(text.trimEnd())
+  const match = /^([A-Za-z]+)(?:[ \t]+(.*))?$/s.exec(withoutBlanksBehind(text))
   const verb = match?.[1]?.toUpperCase() ?? ""
   const argument = match?.[2] ?? ""
   const reader = Object.hasOwn(readers, verb) ? readers[verb] : undefined
   return reader === undefined
     ? Result.fail({ _tag: "SyntaxError", code: 500, problem: "command not recognized" })
     : reader(argument)
+}
+
+// Not trimEnd, for which U+00A0 is a blank too.
+const withoutBlanksBehind = (text: string): string => {
+  let end = text.length
+  while (text[end - 1] === " " || text[end - 1] === "\t") end--
+  return text.slice(0, end)
 }
 
 /** Reads a line within an AUTH exchange: a response in base64, or `*`. */
@@ -134,7 +141,7 @@ const auth: Reader = (argument) => {
 }
 
 // `FROM:` or `TO:`, a path, then parameters. A quoted local part may hold blanks and `>`.
-const pathPattern = /^(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>)(?:[ \t]+(.*))?$/
+const pathPattern = /^(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>)(?:[ \t]+(.*))?$/s
 
 const path = <P>(
   label: string,
@@ -160,7 +167,7 @@ const readParameter = (word: string): Result.Result<Command.Parameter, Command.C
 }
 
 const bdat: Reader = (argument) => {
-  const match = /^(\d{1,15})(?:[ \t]+(LAST))?$/i.exec(argument)
+  const match = /^(\d{1,16})(?:[ \t]+(LAST))?$/i.exec(argument)
   return match === null
     ? bad("BDAT has a size, and LAST on the last chunk")
     : Result.mapError(Command.bdat(Number(match[1]), match[2] !== undefined), syntax)
@@ -170,9 +177,11 @@ const xclient: Reader = (argument) => {
   const attributes: Record<string, string> = {}
   for (const word of words(argument)) {
     const equals = word.indexOf("=")
+    const name = word.slice(0, equals).toUpperCase()
     const value = equals === -1 ? undefined : Command.fromXtext(word.slice(equals + 1))
     if (value === undefined) return bad("XCLIENT has attributes NAME=xtext")
-    attributes[word.slice(0, equals)] = value
+    if (Object.hasOwn(attributes, name)) return bad(`XCLIENT has ${name} twice`)
+    attributes[name] = value
   }
   return Result.mapError(Command.xclient(attributes), syntax)
 }

@@ -32,6 +32,9 @@ export const fromText = (code: number, text: string): EnhancedStatus | undefined
   return { class: cls as 2 | 4 | 5, subject: Number(match[2]), detail: Number(match[3]) }
 }
 
+/** `text` without the enhanced status code it begins with, whatever its class. */
+export const strip = (text: string): string => text.replace(/^[245]\.\d{1,3}\.\d{1,3}(?:[ \t]+|$)/, "")
+
 /** `5.7.1` */
 export const format = (status: EnhancedStatus): string => `${status.class}.${status.subject}.${status.detail}`
 

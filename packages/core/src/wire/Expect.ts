@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Capabilities from "./Capabilities.ts"
 import type * as Command from "./Command.ts"
+import * as EnhancedStatus from "./EnhancedStatus.ts"
 import * as Reply from "./Reply.ts"
 
 /** The steps that a reply can be waited for: the greeting, every command, and the end of content. */
@@ -212,7 +213,5 @@ const answer = (command: Command.Command, reply: Reply.Reply): Command.Answer<Co
   }
 }
 
-const texts = (reply: Reply.Reply): ReadonlyArray<string> => {
-  const prefix = reply.status === undefined ? undefined : /^\d\.\d{1,3}\.\d{1,3}[ \t]*/
-  return prefix === undefined ? reply.lines : reply.lines.map((line) => line.replace(prefix, ""))
-}
+const texts = (reply: Reply.Reply): ReadonlyArray<string> =>
+  reply.status === undefined ? reply.lines : reply.lines.map(EnhancedStatus.strip)

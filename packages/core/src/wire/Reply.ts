@@ -67,14 +67,16 @@ export const text = (reply: Reply): string => reply.lines.join("\n")
 
 /** The text for people: enhanced status codes left out, lines joined by a blank. */
 export const message = (reply: Reply): string => {
-  const { status } = reply
-  if (status === undefined) return reply.lines.join(" ").trim()
-  const prefix = EnhancedStatus.format(status)
-  return reply.lines.map((line) => line.startsWith(prefix) ? line.slice(prefix.length).trim() : line.trim()).join(" ")
+  const lines = reply.status === undefined ? reply.lines : reply.lines.map(EnhancedStatus.strip)
+  return lines.map((line) => line.trim()).join(" ").trim()
 }
 
 /** One line for logs and errors: `554 5.7.1 Relay access denied`. */
-export const render = (reply: Reply): string => `${reply.code} ${reply.lines.join(" / ")}`
+export const render = (reply: Reply): string => `${reply.code} ${printable(reply.lines.join(" / "))}`
+
+/** Text with its control characters as `\xNN`: a server's text may hold sequences that a terminal obeys. */
+export const printable = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`)
 
 /** The reply as a server sends it, CRLF at the end of each line. */
 export const encode = (reply: Reply): Uint8Array => {
@@ -94,8 +96,8 @@ export interface Limits {
   readonly bytes: number
 }
 
-/** 4,096 octets a line, 1,024 lines and 256 KiB a reply. */
-export const defaultLimits: Limits = { line: 4096, lines: 1024, bytes: 262_144 }
+/** 16 KiB a line (RFC 4954 §4 has challenges of 12,288 octets), 1,024 lines and 256 KiB a reply. */
+export const defaultLimits: Limits = { line: 16_384, lines: 1024, bytes: 262_144 }
 
 /**
  * Bytes that are not a reply. `offending` shows the bytes around the fault, escaped
@@ -159,7 +161,7 @@ export interface Decoder {
   readonly next: () => Result.Result<Reply, ReplyError> | undefined
   /** True when nothing is held: no unread byte, no unfinished line or reply. */
   readonly isEmpty: () => boolean
-  /** The bytes held that no reply has been made of, for errors. */
+  /** The bytes held that no reply has been made of, lines of an unfinished reply included, for errors. */
   readonly held: () => Uint8Array
 }
 
@@ -202,15 +204,12 @@ class IncrementalDecoder implements Decoder {
 
   isEmpty = (): boolean => this.at === this.chunk.length && this.lineLength === 0 && this.lines.length === 0
 
-  held = (): Uint8Array => {
-    const rest = [this.line.subarray(0, this.lineLength), this.chunk.subarray(this.at), ...this.queue]
-    const out = new Uint8Array(rest.reduce((n, part) => n + part.length, 0))
-    let offset = 0
-    for (const part of rest) {
-      out.set(part, offset)
-      offset += part.length
-    }
-    return out
+  held = (): Uint8Array =>
+    join([...this.lines.map((line) => utf8.encode(`${this.code}-${line}\r\n`)), this.unread(), ...this.queue])
+
+  // The line being collected and what follows it in the chunk.
+  unread(): Uint8Array {
+    return join([this.line.subarray(0, this.lineLength), this.chunk.subarray(this.at)])
   }
 
   next = (): Result.Result<Reply, ReplyError> | undefined => {
@@ -224,7 +223,7 @@ class IncrementalDecoder implements Decoder {
       const end = this.chunk.indexOf(LF, this.at)
       const part = this.chunk.subarray(this.at, end === -1 ? this.chunk.length : end)
       // One octet more than a line may have: the CR of its end.
-      if (this.lineLength + part.length > this.limits.line + 1) return this.fail("line too long", this.held())
+      if (this.lineLength + part.length > this.limits.line + 1) return this.fail("line too long", this.unread())
       if (end === -1 || this.lineLength > 0) {
         this.line.set(part, this.lineLength)
         this.lineLength += part.length
@@ -271,6 +270,16 @@ class IncrementalDecoder implements Decoder {
     this.queue.length = 0
     return this.failure
   }
+}
+
+const join = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const out = new Uint8Array(parts.reduce((n, part) => n + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    out.set(part, offset)
+    offset += part.length
+  }
+  return out
 }
 
 // Three digits, the first 2 to 5, no fourth digit behind them.

@@ -1,0 +1,167 @@
+/**
+ * AUTH (RFC 4954): a mechanism's octets framed for SMTP, and what is done after each
+ * answer of the server.
+ *
+ * A refused password ends it: trying the next mechanism with the same password locks
+ * accounts. Only "not this mechanism" (504, 534, 538, and 432 for PLAIN) leads to the
+ * next one.
+ */
+import * as Base64 from "effect/encoding/Base64"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Classify from "../outcome/Classify.ts"
+import * as Reason from "../outcome/Reason.ts"
+import type { Authenticator } from "../sasl/Choose.ts"
+import * as Mechanism from "../sasl/Mechanism.ts"
+import * as Command from "../wire/Command.ts"
+import * as Expect from "../wire/Expect.ts"
+import { render, type Reply } from "../wire/Reply.ts"
+import * as Program from "./Program.ts"
+import { Session } from "./Session.ts"
+
+/** RFC 4954 §9: servers may hang up after three failures. */
+const mostAttempts = 3
+
+/** The AUTH line with its CRLF may have 512 octets (RFC 4954 §4, RFC 5321 §4.5.3.1.4). */
+const lineLimit = 512
+
+/** What came of one mechanism. */
+type Verdict =
+  | { readonly _tag: "Accepted" }
+  | { readonly _tag: "Refused"; readonly reply: Reply }
+  | { readonly _tag: "Cancelled"; readonly detail: string }
+  | { readonly _tag: "Unverified"; readonly reply: Reply }
+
+/**
+ * Authenticates a session. Fails with `NoUsableMechanism` when credentials are given
+ * and nothing can carry them, `AuthenticationFailed` with every attempt and its reply,
+ * `ServerNotVerified`, `InvalidInput` for credentials no mechanism may send, or
+ * `ServiceClosing`.
+ */
+export const authenticate = Program.fn(function*<R>(
+  session: Session<"ready">,
+  credentials: Mechanism.Credentials,
+  authenticator: Authenticator<R>
+) {
+  const offered = session.facts.capabilities?.auth ?? []
+  const context = { host: session.facts.host, offered, secure: session.facts.tls !== undefined }
+  const { candidates, unusable } = authenticator(credentials, context)
+  if (candidates.length === 0) {
+    const { startTlsOffered } = session.known
+    return yield* Program.fail(Reason.make("NoUsableMechanism", { offered, unusable, startTlsOffered }))
+  }
+  const attempts: Array<Reason.Attempt> = []
+  for (const mechanism of candidates.slice(0, mostAttempts)) {
+    const verdict = yield* attempt(mechanism, credentials, context)
+    if (verdict._tag === "Accepted") {
+      const authenticated = { identity: credentials.authorizationId ?? credentials.user, mechanism: mechanism.name }
+      return new Session("ready", { ...session.facts, authenticated })
+    }
+    attempts.push(toAttempt(mechanism.name, verdict))
+    if (verdict._tag === "Unverified") {
+      return yield* Program.fail(Reason.make("ServerNotVerified", { mechanism: mechanism.name, attempts }))
+    }
+    const why = verdict._tag === "Cancelled" ? "exchange broken" : judge(verdict.reply)
+    if (why !== "try the next") return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
+  }
+  const why = attempts.some(({ reply }) => reply?.code === 538) ? "encryption required" : "no mechanism worked"
+  return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
+})
+
+// What a refusal of AUTH means for the other mechanisms (RFC 4954 §6).
+const judge = ({ code }: Reply): Reason.Of<"AuthenticationFailed">["why"] | "try the next" => {
+  if (code === 504 || code === 534 || code === 538 || code === 432) return "try the next"
+  if (code < 500) return "temporary"
+  if (code === 530) return "encryption required"
+  return code === 500 || code === 501 || code === 502 || code === 503 ? "no mechanism worked" : "bad credentials"
+}
+
+const toAttempt = (mechanism: string, verdict: Exclude<Verdict, { readonly _tag: "Accepted" }>): Reason.Attempt => {
+  switch (verdict._tag) {
+    case "Refused":
+      return { mechanism, outcome: "refused", reply: verdict.reply, detail: Expect.meaning("Auth", verdict.reply.code) ?? "refused" }
+    case "Cancelled":
+      return { mechanism, outcome: "cancelled", reply: undefined, detail: verdict.detail }
+    case "Unverified":
+      return { mechanism, outcome: "unverified", reply: verdict.reply, detail: "the server said yes before the exchange was complete" }
+  }
+}
+
+const attempt = Program.fn(function*<R>(
+  mechanism: Mechanism.Mechanism<R>,
+  credentials: Mechanism.Credentials,
+  context: Mechanism.ClientContext
+) {
+  const started = yield* Program.result(Program.perform(mechanism.client(credentials, context)))
+  if (Result.isFailure(started)) {
+    const { detail } = started.failure
+    return yield* Program.fail(Reason.make("InvalidInput", { what: "the credentials", problem: detail }))
+  }
+  let step = started.success
+  const initial = step.response !== undefined && fitsLine(mechanism.name, step.response) ? step.response : undefined
+  // A response that the line has no room for waits for the server's empty challenge.
+  let waiting = initial === undefined ? step.response : undefined
+  const auth = yield* Program.fromResult(Result.mapError(Command.auth(mechanism.name, initial), invalidName))
+  let [answer] = yield* Program.exchange(auth)
+  for (;;) {
+    if (Result.isFailure(answer)) return yield* refused(answer.failure)
+    if (answer.success._tag === "Accepted") {
+      const complete = step.verified && waiting === undefined
+      return verdict(complete ? { _tag: "Accepted" } : { _tag: "Unverified", reply: answer.success.reply })
+    }
+    if (waiting === undefined) {
+      const challenge = decodeChallenge(answer.success.text, mechanism.traits.anyChallenge)
+      if (step.next === undefined || challenge === undefined) {
+        return yield* cancel(step.next === undefined ? "an unexpected challenge" : "a challenge that is no base64")
+      }
+      const next = yield* Program.result(Program.perform(step.next(challenge)))
+      if (Result.isFailure(next)) return yield* cancel(next.failure.detail)
+      step = next.success
+    }
+    const response = waiting ?? step.response ?? Redacted.make(new Uint8Array(0))
+    waiting = undefined
+    const [following] = yield* Program.exchange(Command.authResponse(response))
+    answer = following
+  }
+})
+
+const verdict = (verdict: Verdict): Verdict => verdict
+
+const invalidName = ({ problem }: Command.CommandError): Reason.Of<"InvalidInput"> =>
+  Reason.make("InvalidInput", { what: "the mechanism", problem })
+
+const refused = (refusal: Expect.Refused): Program.Program<Verdict, Reason.Reason> =>
+  refusal.reply.code >= 400 && refusal.reply.code !== 421
+    ? Program.succeed(verdict({ _tag: "Refused", reply: refusal.reply }))
+    : Program.fail(Classify.refusal(nothingKnown, refusal))
+
+// Enough for the rules that are not about the envelope.
+const nothingKnown: Classify.Known = {
+  encrypted: false,
+  authOffered: [],
+  startTlsOffered: false,
+  authenticated: false,
+  identity: undefined
+}
+
+// `*` is answered by 501 (RFC 4954 §4); a server that goes on is not understood any more.
+const cancel = Program.fn(function*(detail: string) {
+  const [answer] = yield* Program.exchange(Command.authCancel)
+  const reply = Result.isFailure(answer) ? answer.failure.reply : undefined
+  if (reply === undefined || reply.code < 400) {
+    const received = reply === undefined ? "a success" : render(reply)
+    return yield* Program.fail(Reason.make("ProtocolViolation", { step: "AuthCancel", expected: "501", received }))
+  }
+  return verdict({ _tag: "Cancelled", detail })
+})
+
+const fitsLine = (name: string, response: Redacted.Redacted<Uint8Array>): boolean =>
+  "AUTH ".length + name.length + 1 + 4 * Math.ceil(Redacted.value(response).length / 3) + 2 <= lineLimit
+
+const utf8 = new TextEncoder()
+
+const decodeChallenge = (text: string, any: boolean): Uint8Array | undefined => {
+  const bytes = Base64.decode(text)
+  if (Result.isSuccess(bytes)) return bytes.success
+  return any ? utf8.encode(text) : undefined
+}

@@ -1,0 +1,145 @@
+/**
+ * Where a server is and how to talk to it there: read from a URL, from `host:port`, or
+ * from the old `host port`.
+ */
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type { Security } from "../dialogue/Open.ts"
+import * as Reason from "../outcome/Reason.ts"
+import * as Address from "../wire/Address.ts"
+
+/**
+ * A {@link Security}, or `auto`: by port, STARTTLS on 25, 587 and 2525, TLS from the
+ * first byte on 465 and every other; where the server turns out to speak the other one,
+ * the session goes on in that. Never in plain text.
+ */
+export type Mode = Security | "auto"
+
+/** A server: where it is, how it is spoken to, and who one is there when the URL said so. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+  readonly mode: Mode
+  readonly user: string | undefined
+  readonly password: Redacted.Redacted<string> | undefined
+}
+
+/** The port when none is named: 587 for STARTTLS and `auto` (RFC 6409), 465 for TLS (RFC 8314), 25 for plain text. */
+export const defaultPort = (mode: Mode): number => mode === "tls" ? 465 : mode === "plain" ? 25 : 587
+
+/** The modes in words, for configuration: the first spelling is the usual one. */
+const modes: Readonly<Record<string, Mode>> = {
+  auto: "auto",
+  plain: "plain",
+  none: "plain",
+  starttls: "startTls",
+  starttlsifoffered: "startTlsIfOffered",
+  tls: "tls",
+  ssl: "tls"
+}
+
+/** Reads a mode by name, in any case of letters. Fails with `InvalidInput`. */
+export const parseMode = (text: string): Result.Result<Mode, Reason.Of<"InvalidInput">> => {
+  const mode = modes[text.trim().toLowerCase().replace(/[-_ ]/g, "")]
+  return mode === undefined
+    ? invalid("the security", `it is one of auto, plain, startTls, startTlsIfOffered, tls; not ${JSON.stringify(text)}`)
+    : Result.succeed(mode)
+}
+
+const schemes: Readonly<Record<string, Mode>> = { "smtp:": "auto", "smtps:": "tls", "smtp+starttls:": "startTls" }
+
+/**
+ * Reads an endpoint. `smtp://` is `auto`, `smtps://` is `tls`, `smtp+starttls://` is
+ * `startTls`; user and password of a URL are percent-encoded. `mode` overrides. Fails
+ * with `InvalidInput`, which never shows the password.
+ *
+ * @example
+ * ```ts
+ * import { Endpoint } from "@postern/core"
+ *
+ * Endpoint.parse("smtp://ann:secret@mail.example:587")
+ * Endpoint.parse("smtps://mail.example")
+ * Endpoint.parse("mail.example:2525")
+ * Endpoint.parse("[2001:db8::1]:25", "plain")
+ * Endpoint.parse("mail.example 25")
+ * ```
+ */
+export const parse = (text: string, mode?: Mode): Result.Result<Endpoint, Reason.Of<"InvalidInput">> =>
+  text.includes("://") ? parseUrl(text.trim(), mode) : parseHostPort(text.trim(), mode)
+
+const invalid = (what: string, problem: string) => Result.fail(Reason.make("InvalidInput", { what, problem }))
+
+const parseUrl = (text: string, override: Mode | undefined): Result.Result<Endpoint, Reason.Of<"InvalidInput">> => {
+  if (!URL.canParse(text)) return invalid("the URL", "it is not scheme://user:password@host:port with special characters percent-encoded")
+  const url = new URL(text)
+  const mode = override ?? schemes[url.protocol]
+  if (schemes[url.protocol] === undefined || mode === undefined) {
+    return invalid("the URL", `its scheme is smtp, smtps or smtp+starttls, not ${url.protocol.slice(0, -1)}`)
+  }
+  if (url.search !== "" || url.hash !== "" || (url.pathname !== "" && url.pathname !== "/")) {
+    return invalid("the URL", "it ends after the port: a path, query or fragment has no meaning here")
+  }
+  return Result.gen(function*() {
+    const user = yield* percentDecoded(url.username, "user name")
+    const password = yield* percentDecoded(url.password, "password")
+    return yield* make(url.hostname, url.port === "" ? undefined : url.port, mode, user, password)
+  })
+}
+
+const percentDecoded = (text: string, part: string): Result.Result<string | undefined, Reason.Of<"InvalidInput">> => {
+  if (text === "") return Result.succeed(undefined)
+  return Result.try({
+    try: () => decodeURIComponent(text),
+    catch: () => Reason.make("InvalidInput", { what: "the URL", problem: `its ${part} is not percent-encoded UTF-8` })
+  })
+}
+
+const hostPort = /^(?:\[([^\]]*)\]|([^\s:[\]]*))(?:(?::|\s+)(\d+))?$/
+
+const parseHostPort = (text: string, mode: Mode = "auto"): Result.Result<Endpoint, Reason.Of<"InvalidInput">> => {
+  const match = hostPort.exec(text)
+  if (match !== null) return make(match[1] ?? match[2] ?? "", match[3], mode)
+  // An IPv6 address without brackets has no port.
+  return /^[0-9a-f:.]+$/i.test(text) && text.includes("::") || text.split(":").length === 8
+    ? make(text, undefined, mode)
+    : invalid("the endpoint", "it is a URL, host:port, or host and port with a blank between")
+}
+
+/** Makes an endpoint of its parts. Fails with `InvalidInput`. */
+export const make = (
+  host: string,
+  port: string | number | undefined,
+  mode: Mode,
+  user?: string,
+  password?: string
+): Result.Result<Endpoint, Reason.Of<"InvalidInput">> =>
+  Result.gen(function*() {
+    const number = port === undefined ? defaultPort(mode) : Number(port)
+    if (!Number.isInteger(number) || number < 1 || number > 65_535) {
+      return yield* invalid("the port", `it is a number from 1 to 65535, not ${JSON.stringify(String(port))}`)
+    }
+    const secret = password === undefined ? undefined : Redacted.make(password)
+    return { host: yield* hostName(host), port: number, mode, user, password: secret }
+  })
+
+const hostName = (given: string): Result.Result<string, Reason.Of<"InvalidInput">> => {
+  const host = given.replace(/^\[(.*)\]$/, "$1")
+  // Names of hosts are wider than the domains of mail: `_` and single labels are in use.
+  if (/^[a-z0-9._:%-]{1,253}$/i.test(host)) return Result.succeed(host.toLowerCase())
+  return Result.mapError(Address.parseDomain(decodeHost(host)), ({ problem }) => Reason.make("InvalidInput", { what: "the host", problem }))
+}
+
+// The host of a URL with a scheme of its own comes percent-encoded.
+const decodeHost = (host: string): string => {
+  try {
+    return decodeURIComponent(host)
+  } catch {
+    return host
+  }
+}
+
+const startTlsPorts: ReadonlySet<number> = new Set([25, 587, 2525])
+
+/** The securities to try in order: one, or for `auto` two. */
+export const securities = ({ mode, port }: Endpoint): readonly [Security, ...Array<Security>] =>
+  mode !== "auto" ? [mode] : startTlsPorts.has(port) ? ["startTls", "tls"] : ["tls", "startTls"]

@@ -1,0 +1,43 @@
+/**
+ * What a failure below SMTP comes to, as a reason.
+ */
+import * as Reason from "../outcome/Reason.ts"
+import * as Reply from "../wire/Reply.ts"
+import type { TransportError } from "./Transport.ts"
+
+/** What a transport's error comes to at a step. A handshake before the greeting was that of implicit TLS. */
+export const fromTransport = ({ reason }: TransportError, step: string, greeted: boolean): Reason.Reason => {
+  const bytes = reason._tag === "NotTls" ? reason.firstBytes : reason._tag === "PlaintextBuffered" ? reason.bytes : undefined
+  const escaped = bytes === undefined ? undefined : Reply.escape(bytes)
+  switch (reason._tag) {
+    case "ConnectFailed":
+      return Reason.make("ConnectionFailed", { host: reason.host, port: reason.port, code: reason.code, detail: reason.detail })
+    case "Closed":
+      return Reason.make("ConnectionLost", { step, detail: "the server closed the connection" })
+    case "Broken":
+      return Reason.make("ConnectionLost", { step, detail: reason.detail })
+    case "CertificateRefused":
+      return Reason.make("CertificateRefused", { problem: reason.problem, detail: reason.detail })
+    case "HandshakeFailed":
+      return Reason.make("HandshakeFailed", { code: reason.code, detail: reason.detail })
+    case "NotTls":
+    case "PlaintextBuffered":
+      return greeted
+        ? Reason.make("PlaintextInjected", { bytes: escaped ?? "" })
+        : Reason.make("TlsModeMismatch", { mode: "tls", use: "startTls", firstBytes: escaped })
+  }
+}
+
+/** What is said of a delivery that this left in doubt. */
+export const describe = (reason: Reason.Reason): string => {
+  switch (reason._tag) {
+    case "ConnectionLost":
+      return reason.detail
+    case "TimedOut":
+      return `no reply within ${reason.limit / 1000} seconds`
+    case "ProtocolViolation":
+      return `the reply was not understood: "${reason.received}"`
+    default:
+      return reason._tag
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * A client's options from the environment, through Effect's `Config`.
+ */
+import * as Config from "effect/Config"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Reason from "../outcome/Reason.ts"
+import * as Choose from "../sasl/Choose.ts"
+import * as Mechanism from "../sasl/Mechanism.ts"
+import * as Endpoint from "./Endpoint.ts"
+import type { Options } from "./SmtpClient.ts"
+
+/**
+ * The options from configuration: `SMTP_URL`, or `SMTP_HOST` and `SMTP_PORT`; then
+ * `SMTP_USER`, `SMTP_PASSWORD`, `SMTP_SECURITY` (`auto`, `plain`, `startTls`,
+ * `startTlsIfOffered`, `tls`), `SMTP_AUTH` (`auto`, or mechanisms in order:
+ * `CRAM-MD5,PLAIN`), `SMTP_DOMAIN` (for EHLO), `SMTP_CA` (PEM) and
+ * `SMTP_FINGERPRINT`.
+ */
+export const config: Config.Config<{
+  readonly url: Redacted.Redacted<string> | undefined
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly user: string | undefined
+  readonly password: Redacted.Redacted<string> | undefined
+  readonly security: string | undefined
+  readonly auth: string | undefined
+  readonly domain: string | undefined
+  readonly ca: string | undefined
+  readonly fingerprint: string | undefined
+}> = Config.all({
+  url: Config.Redacted("SMTP_URL").pipe(Config.withDefault(undefined)),
+  host: Config.String("SMTP_HOST").pipe(Config.withDefault(undefined)),
+  port: Config.Port("SMTP_PORT").pipe(Config.withDefault(undefined)),
+  user: Config.String("SMTP_USER").pipe(Config.withDefault(undefined)),
+  password: Config.Redacted("SMTP_PASSWORD").pipe(Config.withDefault(undefined)),
+  security: Config.String("SMTP_SECURITY").pipe(Config.withDefault(undefined)),
+  auth: Config.String("SMTP_AUTH").pipe(Config.withDefault(undefined)),
+  domain: Config.String("SMTP_DOMAIN").pipe(Config.withDefault(undefined)),
+  ca: Config.String("SMTP_CA").pipe(Config.withDefault(undefined)),
+  fingerprint: Config.String("SMTP_FINGERPRINT").pipe(Config.withDefault(undefined))
+})
+
+/** The options that {@link config} describes. Fails with `InvalidInput`. */
+export const toOptions = (settings: Config.Success<typeof config>): Result.Result<Options, Reason.Of<"InvalidInput">> =>
+  Result.gen(function*() {
+    const mode = settings.security === undefined ? undefined : yield* Endpoint.parseMode(settings.security)
+    const endpoint = settings.url !== undefined
+      ? yield* Endpoint.parse(Redacted.value(settings.url), mode)
+      : settings.host === undefined
+      ? yield* Result.fail(Reason.make("InvalidInput", { what: "the configuration", problem: "neither SMTP_URL nor SMTP_HOST is set" }))
+      : yield* Endpoint.make(settings.host, settings.port, mode ?? "auto")
+    const { ca, domain, fingerprint, password, user } = settings
+    if ((user === undefined) !== (password === undefined)) {
+      return yield* Result.fail(Reason.make("InvalidInput", { what: "the configuration", problem: "SMTP_USER and SMTP_PASSWORD belong together" }))
+    }
+    return {
+      endpoint,
+      security: mode,
+      credentials: user === undefined || password === undefined ? undefined : Mechanism.password(user, password),
+      authenticator: authConfig(settings.auth),
+      tls: { ca: ca === undefined ? undefined : [ca], fingerprint },
+      domain
+    }
+  })
+
+const authConfig = (list: string | undefined): Choose.Authenticator | undefined =>
+  list === undefined || list.trim() === "" || list.trim().toLowerCase() === "auto"
+    ? undefined
+    : namedInOrder(list.split(/[\s,]+/).filter((name) => name !== ""))
+
+const namedInOrder = (names: ReadonlyArray<string>): Choose.Authenticator =>
+  Choose.prefer(Choose.only(Choose.standard, ...names), ...names)
