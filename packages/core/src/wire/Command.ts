@@ -158,17 +158,16 @@ export const rcpt = (forwardPath: Address.ForwardPath, parameters: ReadonlyArray
   parameters
 })
 
-/** RFC 4422 §3.1: 1 to 20 of `A-Z 0-9 - _`. */
-const mechanismPattern = /^[A-Z0-9_-]{1,20}$/
+// RFC 4422 §3.1. Looked at before letters are folded: other letters than these fold to A-Z too.
+const mechanismPattern = /^[A-Za-z0-9_-]{1,20}$/
 
 /** AUTH. Fails when `mechanism` is no mechanism name (RFC 4422 §3.1; letters are folded to upper case). */
 export const auth = (
   mechanism: string,
   initialResponse?: Redacted.Redacted<Uint8Array>
 ): Result.Result<Auth, CommandError> => {
-  const name = mechanism.toUpperCase()
-  return mechanismPattern.test(name)
-    ? Result.succeed({ _tag: "Auth", mechanism: name, initialResponse })
+  return mechanismPattern.test(mechanism)
+    ? Result.succeed({ _tag: "Auth", mechanism: mechanism.toUpperCase(), initialResponse })
     : refuse("a SASL mechanism name is 1 to 20 of A-Z, 0-9, - and _ (RFC 4422 §3.1)")
 }
 

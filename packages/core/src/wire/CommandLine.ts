@@ -140,8 +140,8 @@ const auth: Reader = (argument) => {
   return Result.flatMap(response, (response) => Result.mapError(Command.auth(mechanism, response), syntax))
 }
 
-// `FROM:` or `TO:`, a path, then parameters. A quoted local part may hold blanks and `>`.
-const pathPattern = /^(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>)(?:[ \t]+(.*))?$/s
+// `FROM:` or `TO:`, a path, then parameters. A quoted local part may hold blanks and `>`, an address literal `"` and `>`.
+const pathPattern = /^(<(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^"<>[])*>)(?:[ \t]+(.*))?$/s
 
 const path = <P>(
   label: string,
@@ -177,7 +177,7 @@ const xclient: Reader = (argument) => {
   const attributes: Record<string, string> = {}
   for (const word of words(argument)) {
     const equals = word.indexOf("=")
-    const name = word.slice(0, equals).toUpperCase()
+    const name = word.slice(0, equals)
     const value = equals === -1 ? undefined : Command.fromXtext(word.slice(equals + 1))
     if (value === undefined) return bad("XCLIENT has attributes NAME=xtext")
     if (Object.hasOwn(attributes, name)) return bad(`XCLIENT has ${name} twice`)

@@ -1,0 +1,162 @@
+/**
+ * Explores a Program: every path that a menu of answers leads to, by rehearsal alone.
+ * No server, no runtime, no clock; the same paths in the same order each time.
+ */
+import { CommandLine, Expect, Program, Reply, type Transport } from "@postern/core"
+import * as Effect from "effect/Effect"
+import type * as Result from "effect/Result"
+
+/** The answers to try at an instruction, given what was said before. */
+export type Menu = (
+  instruction: Program.Instruction,
+  said: ReadonlyArray<Program.Rehearsed>
+) => ReadonlyArray<Program.Answer>
+
+/** What an exploration found. */
+export interface Exploration<A, E> {
+  /** Every path that ended. */
+  readonly ended: ReadonlyArray<Ended<A, E>>
+  /** Paths given up because they were longer than `mostSteps`: a dialogue that may not end. */
+  readonly unended: ReadonlyArray<ReadonlyArray<Program.Rehearsed>>
+  /** True when there were more paths than `mostPaths`. */
+  readonly truncated: boolean
+}
+
+/** One path from beginning to end. */
+export interface Ended<A, E> {
+  readonly said: ReadonlyArray<Program.Rehearsed>
+  readonly end: Result.Result<A, E>
+}
+
+/** Bounds of an exploration. */
+export interface Bounds {
+  /** Instructions in one path; 64 by default. */
+  readonly mostSteps?: number | undefined
+  /** Paths in all; 100,000 by default. */
+  readonly mostPaths?: number | undefined
+}
+
+/**
+ * Follows every path. A Program is a value, so each path is stepped anew from its
+ * beginning.
+ *
+ * @example
+ * ```ts
+ * import { Command, Program } from "@postern/core"
+ * import { Explore } from "@postern/testing"
+ *
+ * const { ended } = Explore.paths(Program.send(Command.noop), Explore.everyClass())
+ * console.log(ended.map(({ end }) => end._tag)) // ["Success", "Failure", "Failure", "Failure", "Failure"]
+ * ```
+ */
+export const paths = <A, E, R>(program: Program.Program<A, E, R>, menu: Menu, bounds: Bounds = {}): Exploration<A, E> => {
+  const { mostPaths = 100_000, mostSteps = 64 } = bounds
+  const ended: Array<Ended<A, E>> = []
+  const unended: Array<ReadonlyArray<Program.Rehearsed>> = []
+  const open: Array<ReadonlyArray<Program.Answer>> = [[]]
+  for (let answers = open.pop(); answers !== undefined; answers = open.pop()) {
+    if (ended.length + unended.length === mostPaths) return { ended, unended, truncated: true }
+    const { end, pending, said } = Program.rehearse(program, answers)
+    if (end !== undefined) {
+      ended.push({ said, end })
+    } else if (answers.length === mostSteps) {
+      unended.push(said)
+    } else if (pending !== undefined) {
+      const taken = answers
+      // Reversed, so that the menu's first answer is followed first.
+      open.push(...menu(pending, said).map((answer) => [...taken, answer]).toReversed())
+    }
+  }
+  return { ended, unended, truncated: false }
+}
+
+/** What a menu may be told. */
+export interface Options {
+  /** Answers to EHLO and LHLO that mean yes; one that offers everything by default. */
+  readonly capabilities?: ReadonlyArray<ReadonlyArray<string>> | undefined
+  /** What a handshake agrees on. */
+  readonly tls?: Transport.TlsFacts | undefined
+  /** Challenges of a server within AUTH, as they stand behind `334 `. */
+  readonly challenges?: ReadonlyArray<string> | undefined
+}
+
+/** Facts of a handshake that verified the server. */
+export const tlsFacts: Transport.TlsFacts = {
+  version: "TLSv1.3",
+  cipher: "TLS_AES_256_GCM_SHA384",
+  serverName: "mx.example",
+  verifiedBy: "chain",
+  certificate: undefined
+}
+
+const everything: ReadonlyArray<string> = [
+  "mx.example",
+  "PIPELINING",
+  "SIZE 10240000",
+  "STARTTLS",
+  "AUTH PLAIN LOGIN CRAM-MD5",
+  "8BITMIME",
+  "SMTPUTF8"
+]
+
+/**
+ * At every step a reply of every class: each code that means yes there, one that is
+ * refused for now, one refused for good, 421, and one that does not belong there.
+ * AUTH, where each code means something else, gets all of its refusals. Commands that
+ * were sent together get every combination. Effects are performed.
+ */
+export const everyClass = (options: Options = {}): Menu => menu((step) => [
+  ...positive(step, options),
+  ...step === "Auth" || step === "AuthResponse" ? refusals(step) : [Reply.make(451, "not now", "4.3.0"), Reply.make(550, "no", "5.7.1")],
+  ...unwelcome(step)
+], options)
+
+/** As {@link everyClass}, with every code that `Expect.table` lists for the step. */
+export const everyCode = (options: Options = {}): Menu => menu((step) => [
+  ...positive(step, options),
+  ...refusals(step),
+  Reply.make(459, "not now"),
+  Reply.make(599, "no"),
+  ...unwelcome(step)
+], options)
+
+const menu = (repliesTo: (step: Expect.Step) => ReadonlyArray<Reply.Reply>, options: Options): Menu => (instruction) => {
+  switch (instruction._tag) {
+    case "Greeting":
+      return repliesTo("Greeting").map((reply) => Program.replies(reply))
+    case "Payload":
+      return repliesTo("Content").map((reply) => Program.replies(reply))
+    case "Exchange":
+      return combinations(instruction.commands.map(({ _tag }) => repliesTo(_tag))).map((all) => Program.replies(...all))
+    case "UpgradeTls":
+      return [Program.tls(options.tls ?? tlsFacts)]
+    case "Perform":
+      return [{ _tag: "Value", value: Effect.runSync(instruction.effect as Effect.Effect<unknown>) }]
+  }
+}
+
+const refusals = (step: Expect.Step): ReadonlyArray<Reply.Reply> =>
+  Object.keys(Expect.table[step].no).filter((code) => code !== "421").map((code) => Reply.make(Number(code), "no"))
+
+// 421 may come at any step; 354 answers DATA alone and is out of place anywhere else.
+const unwelcome = (step: Expect.Step): ReadonlyArray<Reply.Reply> => [
+  Reply.make(421, "closing", "4.3.2"),
+  Reply.make(step === "Data" ? 250 : 354, "out of place")
+]
+
+const positive = (step: Expect.Step, options: Options): ReadonlyArray<Reply.Reply> =>
+  Object.keys(Expect.table[step].yes).map(Number).flatMap((code) => {
+    if (step === "Ehlo" || step === "Lhlo") return (options.capabilities ?? [everything]).map((lines) => Reply.make(code, lines))
+    if (code === 334) return (options.challenges ?? ["", "VXNlcm5hbWU6", "PDEyMzRAbXguZXhhbXBsZT4="]).map((text) => Reply.make(334, text))
+    return [Reply.make(code, "yes")]
+  })
+
+const combinations = (choices: ReadonlyArray<ReadonlyArray<Reply.Reply>>): ReadonlyArray<ReadonlyArray<Reply.Reply>> =>
+  choices.reduce<ReadonlyArray<ReadonlyArray<Reply.Reply>>>(
+    (all, some) => all.flatMap((before) => some.map((reply) => [...before, reply])),
+    [[]]
+  )
+
+/** The lines a client sent on a path, as people read them, in order. */
+export const linesSent = (said: ReadonlyArray<Program.Rehearsed>): ReadonlyArray<string> =>
+  said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.commands.map(CommandLine.render) : [])
