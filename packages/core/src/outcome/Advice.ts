@@ -2,6 +2,7 @@
  * What is said about a reason: whose fault it is, when to try again, what happened and
  * what to do. The page `docs/errors.md` is printed from {@link catalogue}.
  */
+import * as Expect from "../wire/Expect.ts"
 import { render, type Reply } from "../wire/Reply.ts"
 import type { Attempt, Of, Reason, Tag } from "./Reason.ts"
 
@@ -36,6 +37,9 @@ const list = (items: ReadonlyArray<string>): string =>
 const attempts = (all: ReadonlyArray<Attempt>): string =>
   all.map((attempt) => `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : render(attempt.reply)}`).join("; ")
 
+// The step as it is said on the wire.
+const verb = (step: string): string => Object.hasOwn(Expect.table, step) ? Expect.table[step as Expect.Step].verb : step
+
 /** All that is said about reasons, one entry a kind. */
 export const catalogue: Catalogue = {
   InvalidInput: {
@@ -47,7 +51,7 @@ export const catalogue: Catalogue = {
   OutOfSequence: {
     fault: "you",
     retry: "never",
-    problem: (r) => `${r.step} is not possible in the phase "${r.phase}"`,
+    problem: (r) => `${verb(r.step)} is not possible in the phase "${r.phase}"`,
     advice: "Follow the order MAIL, RCPT, DATA within one transaction."
   },
   ExtensionMissing: {
@@ -68,13 +72,13 @@ export const catalogue: Catalogue = {
   ConnectionLost: {
     fault: "network",
     retry: "now",
-    problem: (r) => `the connection was lost during ${r.step}: ${r.detail}`,
+    problem: (r) => `the connection was lost during ${verb(r.step)}: ${r.detail}`,
     advice: "Nothing was delivered: send again on a new connection."
   },
   TimedOut: {
     fault: "network",
     retry: "later",
-    problem: (r) => `no reply to ${r.step} within ${r.limit / 1000} seconds`,
+    problem: (r) => `no reply to ${verb(r.step)} within ${r.limit / 1000} seconds`,
     advice: (r) =>
       r.step === "Greeting"
         ? "A port that expects TLS from the first byte stays silent: try security \"tls\" or \"auto\"; otherwise try again later."
@@ -113,7 +117,7 @@ export const catalogue: Catalogue = {
   ProtocolViolation: {
     fault: "server",
     retry: "later",
-    problem: (r) => `the server left the protocol at ${r.step}: expected ${r.expected}, received "${r.received}"`,
+    problem: (r) => `the server left the protocol at ${verb(r.step)}: expected ${r.expected}, received "${r.received}"`,
     advice: "Check that host and port belong to an SMTP server and nothing in between alters the traffic."
   },
   GreetingRefused: {
@@ -125,19 +129,19 @@ export const catalogue: Catalogue = {
   ServiceClosing: {
     fault: "server",
     retry: "later",
-    problem: (r) => `the server ended the session at ${r.step}: ${render(r.reply)}`,
+    problem: (r) => `the server ended the session at ${verb(r.step)}: ${render(r.reply)}`,
     advice: "Try again later on a new connection; nothing of this step was accepted."
   },
   CommandRefused: {
     fault: "refusal",
     retry: byReply,
-    problem: (r) => `${r.step} was refused: ${render(r.reply)}`,
+    problem: (r) => `${verb(r.step)} was refused: ${render(r.reply)}`,
     advice: "Read the server's text; the command may not be implemented or not be allowed for this session."
   },
   TemporaryFailure: {
     fault: "refusal",
     retry: "later",
-    problem: (r) => `${r.step} was refused for now${r.recipients.length === 0 ? "" : ` for ${list(r.recipients)}`}: ${render(r.reply)}`,
+    problem: (r) => `${verb(r.step)} was refused for now${r.recipients.length === 0 ? "" : ` for ${list(r.recipients)}`}: ${render(r.reply)}`,
     advice: "Try again later with growing pauses (greylisting passes after some minutes)."
   },
   AuthenticationFailed: {
@@ -169,7 +173,7 @@ export const catalogue: Catalogue = {
   AuthenticationRequired: {
     fault: "authentication",
     retry: "never",
-    problem: (r) => `the server wants authentication or TLS before ${r.step}: ${render(r.reply)}`,
+    problem: (r) => `the server wants authentication or TLS before ${verb(r.step)}: ${render(r.reply)}`,
     advice: "Give credentials, and use security \"startTls\" or \"tls\"."
   },
   RelayDenied: {

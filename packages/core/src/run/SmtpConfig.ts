@@ -10,6 +10,16 @@ import * as Mechanism from "../sasl/Mechanism.ts"
 import * as Endpoint from "./Endpoint.ts"
 import type { Options } from "./SmtpClient.ts"
 
+// A variable that is set to nothing is not set.
+const text = (name: string): Config.Config<string | undefined> =>
+  Config.String(name).pipe(Config.withDefault(""), Config.map((value) => value === "" ? undefined : value))
+
+const secret = (name: string): Config.Config<Redacted.Redacted<string> | undefined> =>
+  Config.Redacted(name).pipe(
+    Config.withDefault(Redacted.make("")),
+    Config.map((value) => Redacted.value(value) === "" ? undefined : value)
+  )
+
 /**
  * The options from configuration: `SMTP_URL`, or `SMTP_HOST` and `SMTP_PORT`; then
  * `SMTP_USER`, `SMTP_PASSWORD`, `SMTP_SECURITY` (`auto`, `plain`, `startTls`,
@@ -29,16 +39,16 @@ export const config: Config.Config<{
   readonly ca: string | undefined
   readonly fingerprint: string | undefined
 }> = Config.all({
-  url: Config.Redacted("SMTP_URL").pipe(Config.withDefault(undefined)),
-  host: Config.String("SMTP_HOST").pipe(Config.withDefault(undefined)),
+  url: secret("SMTP_URL"),
+  host: text("SMTP_HOST"),
   port: Config.Port("SMTP_PORT").pipe(Config.withDefault(undefined)),
-  user: Config.String("SMTP_USER").pipe(Config.withDefault(undefined)),
-  password: Config.Redacted("SMTP_PASSWORD").pipe(Config.withDefault(undefined)),
-  security: Config.String("SMTP_SECURITY").pipe(Config.withDefault(undefined)),
-  auth: Config.String("SMTP_AUTH").pipe(Config.withDefault(undefined)),
-  domain: Config.String("SMTP_DOMAIN").pipe(Config.withDefault(undefined)),
-  ca: Config.String("SMTP_CA").pipe(Config.withDefault(undefined)),
-  fingerprint: Config.String("SMTP_FINGERPRINT").pipe(Config.withDefault(undefined))
+  user: text("SMTP_USER"),
+  password: secret("SMTP_PASSWORD"),
+  security: text("SMTP_SECURITY"),
+  auth: text("SMTP_AUTH"),
+  domain: text("SMTP_DOMAIN"),
+  ca: text("SMTP_CA"),
+  fingerprint: text("SMTP_FINGERPRINT")
 })
 
 /** The options that {@link config} describes. Fails with `InvalidInput`. */

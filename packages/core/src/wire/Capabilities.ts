@@ -71,8 +71,8 @@ export const fromEhlo = (reply: Reply): Capabilities => {
 }
 
 const keywordPattern = /^[A-Za-z0-9][A-Za-z0-9-]*$/
-// RFC 4422 §3.1, after folding to upper case.
-const mechanismPattern = /^[A-Z0-9_-]{1,20}$/
+// RFC 4422 §3.1. Looked at before letters are folded: other letters than these fold to A-Z too.
+const mechanismPattern = /^[A-Za-z0-9_-]{1,20}$/
 
 const read = (greeting: string, lines: ReadonlyArray<string>, extended: boolean): Capabilities => {
   const keywords: Record<string, ReadonlyArray<string>> = {}
@@ -83,14 +83,14 @@ const read = (greeting: string, lines: ReadonlyArray<string>, extended: boolean)
     if (!keywordPattern.test(word)) continue
     const keyword = word.toUpperCase()
     keywords[keyword] = [...keywords[keyword] ?? [], ...values]
-    if (keyword === "AUTH") for (const value of values) auth.add(value.toUpperCase())
+    if (keyword === "AUTH") for (const value of values) if (mechanismPattern.test(value)) auth.add(value.toUpperCase())
   }
   const offers = (keyword: string) => Object.hasOwn(keywords, keyword)
   return {
     domain: greeting.trim().split(/[ \t]+/, 1)[0] ?? "",
     extended,
     keywords,
-    auth: [...auth].filter((name) => mechanismPattern.test(name)),
+    auth: [...auth],
     startTls: offers("STARTTLS"),
     pipelining: offers("PIPELINING"),
     eightBitMime: offers("8BITMIME"),

@@ -165,11 +165,10 @@ const mechanismPattern = /^[A-Za-z0-9_-]{1,20}$/
 export const auth = (
   mechanism: string,
   initialResponse?: Redacted.Redacted<Uint8Array>
-): Result.Result<Auth, CommandError> => {
-  return mechanismPattern.test(mechanism)
+): Result.Result<Auth, CommandError> =>
+  mechanismPattern.test(mechanism)
     ? Result.succeed({ _tag: "Auth", mechanism: mechanism.toUpperCase(), initialResponse })
     : refuse("a SASL mechanism name is 1 to 20 of A-Z, 0-9, - and _ (RFC 4422 §3.1)")
-}
 
 export const authResponse = (response: Redacted.Redacted<Uint8Array>): AuthResponse => ({
   _tag: "AuthResponse",
@@ -256,14 +255,16 @@ export const fromXtext = (encoded: string): string | undefined => {
 
 /** XCLIENT. Fails on a name that is no keyword or a value that is no well-formed text; values are sent as xtext. */
 export const xclient = (attributes: Record<string, string>): Result.Result<Xclient, CommandError> => {
-  const [first, ...rest] = Object.entries(attributes).map(([keyword, value]) => ({ keyword: keyword.toUpperCase(), value }))
-  if (first === undefined) return refuse("XCLIENT has at least one attribute")
-  const given = new Set<string>()
-  for (const { keyword, value } of [first, ...rest]) {
-    if (!keywordPattern.test(keyword)) return refuse(`${JSON.stringify(keyword)} is no XCLIENT attribute name`)
-    if (!value.isWellFormed()) return refuse(`the value of ${keyword} is no well-formed text`)
+  const given = new Map<string, string>()
+  for (const [name, value] of Object.entries(attributes)) {
+    if (!keywordPattern.test(name)) return refuse(`${JSON.stringify(name)} is no XCLIENT attribute name`)
+    if (!value.isWellFormed()) return refuse(`the value of ${name} is no well-formed text`)
+    const keyword = name.toUpperCase()
     if (given.has(keyword)) return refuse(`XCLIENT has ${keyword} twice`)
-    given.add(keyword)
+    given.set(keyword, value)
   }
-  return Result.succeed({ _tag: "Xclient", attributes: [first, ...rest] })
+  const [first, ...rest] = Array.from(given, ([keyword, value]) => ({ keyword, value }))
+  return first === undefined
+    ? refuse("XCLIENT has at least one attribute")
+    : Result.succeed({ _tag: "Xclient", attributes: [first, ...rest] })
 }

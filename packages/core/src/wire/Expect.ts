@@ -51,7 +51,7 @@ const mailbox = {
 
 /** The table. Codes that are not in a row count by their first digit. */
 export const table: Readonly<Record<Step, Row>> = {
-  Greeting: row("(connect)", { 220: "service ready" }, {
+  Greeting: row("greeting", { 220: "service ready" }, {
     421: "service not available",
     554: "no SMTP service here"
   }, minutes(5), "RFC 5321 §3.1"),
@@ -70,8 +70,8 @@ export const table: Readonly<Record<Step, Row>> = {
     503: "already using TLS"
   }, minutes(5), "RFC 3207 §4"),
   Auth: row("AUTH", { 235: "authenticated", 334: "challenge" }, authRefusals(), minutes(5), "RFC 4954 §4, §6"),
-  AuthResponse: row("(response)", { 235: "authenticated", 334: "challenge" }, authRefusals(), minutes(5), "RFC 4954 §4, §6"),
-  AuthCancel: row("*", {}, { 501: "exchange cancelled" }, minutes(5), "RFC 4954 §4"),
+  AuthResponse: row("AUTH response", { 235: "authenticated", 334: "challenge" }, authRefusals(), minutes(5), "RFC 4954 §4, §6"),
+  AuthCancel: row("AUTH cancel (*)", {}, { 501: "exchange cancelled" }, minutes(5), "RFC 4954 §4"),
   Mail: row("MAIL FROM", { 250: "sender accepted" }, { ...mailbox, 530: "authentication or TLS required" }, minutes(5), "RFC 5321 §4.1.1.2"),
   Rcpt: row("RCPT TO", { 250: "recipient accepted", 251: "not local, will forward" }, {
     ...mailbox,
@@ -83,7 +83,7 @@ export const table: Readonly<Record<Step, Row>> = {
     503: "bad sequence of commands, or no valid recipient",
     554: "no valid recipients"
   }, minutes(2), "RFC 5321 §4.1.1.4"),
-  Content: row("(content)", { 250: "accepted for delivery" }, {
+  Content: row("content", { 250: "accepted for delivery" }, {
     450: "refused now",
     451: "local error, try later",
     452: "insufficient storage",

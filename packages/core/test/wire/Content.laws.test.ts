@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Content } from "@postern/core"
+import * as fc from "fast-check"
+
+const CR = 13
+const LF = 10
+const DOT = 46
+
+/** Mostly what matters to line ends and dots. */
+const content = fc.oneof(
+  fc.array(fc.constantFrom(CR, LF, DOT, 0x61, 0xe9, 0), { maxLength: 40 }).map((bytes) => Uint8Array.from(bytes)),
+  fc.uint8Array({ maxLength: 100 })
+)
+
+const has = (bytes: Uint8Array, ...sequence: ReadonlyArray<number>): boolean =>
+  bytes.some((_, at) => sequence.every((byte, i) => bytes[at + i] === byte))
+
+const barePart = (bytes: Uint8Array): boolean =>
+  bytes.some((byte, i) => (byte === CR && bytes[i + 1] !== LF) || (byte === LF && bytes[i - 1] !== CR))
+
+/** By a regular expression, a character an octet. */
+const reference = (bytes: Uint8Array): string => {
+  const lines = Buffer.from(bytes).toString("latin1").replace(/\r\n|\r|\n/g, "\r\n")
+  return lines === "" || lines.endsWith("\r\n") ? lines : `${lines}\r\n`
+}
+
+const runs = { numRuns: 2000 }
+
+describe("Content laws", () => {
+  it("normalize is what it says, and changes nothing a second time", () => {
+    fc.assert(
+      fc.property(content, (bytes) => {
+        const normal = Content.normalize(bytes)
+        assert.strictEqual(Buffer.from(normal).toString("latin1"), reference(bytes))
+        assert.deepStrictEqual(Content.normalize(normal), normal)
+      }),
+      runs
+    )
+  })
+
+  it("decodeData(encodeData(content)) is normalize(content)", () => {
+    fc.assert(
+      fc.property(content, (bytes) => assert.deepStrictEqual(Content.decodeData(Content.encodeData(bytes)), Content.normalize(bytes))),
+      runs
+    )
+  })
+
+  it("no bare CR or LF on the wire", () => {
+    fc.assert(
+      fc.property(content, (bytes) => {
+        assert.isFalse(barePart(Content.encodeData(bytes)))
+        assert.isFalse(barePart(Content.normalize(bytes)))
+      }),
+      runs
+    )
+  })
+
+  it("the end of data comes once, at the end", () => {
+    fc.assert(
+      fc.property(content, (bytes) => {
+        const wire = Content.encodeData(bytes)
+        // As if after the CRLF of the line before.
+        const line = Uint8Array.of(CR, LF, ...wire)
+        assert.deepStrictEqual([...line.slice(-5)], [CR, LF, DOT, CR, LF])
+        assert.isFalse(has(line.slice(0, -1), CR, LF, DOT, CR, LF))
+        assert.isFalse(has(line.slice(0, -3), LF, DOT, CR) || has(line.slice(0, -3), LF, DOT, LF))
+      }),
+      runs
+    )
+  })
+
+  it("measure counts what normalize makes", () => {
+    fc.assert(
+      fc.property(content, (bytes) => {
+        assert.deepStrictEqual(Content.measure(bytes), {
+          size: Content.normalize(bytes).length,
+          eightBit: bytes.some((byte) => byte > 127)
+        })
+      }),
+      runs
+    )
+  })
+
+  it("decodeData never throws, and gives at most what came", () => {
+    fc.assert(
+      fc.property(content, fc.constantFrom("", ".\r\n", "\r\n.\r\n"), (bytes, end) => {
+        const wire = Uint8Array.from([...bytes, ...Buffer.from(end)])
+        const decoded = Content.decodeData(wire)
+        if (decoded !== undefined) assert.isAtMost(decoded.length, wire.length)
+        if (end === "\r\n.\r\n") assert.isDefined(decoded)
+      }),
+      runs
+    )
+  })
+})
