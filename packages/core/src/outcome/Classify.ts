@@ -46,7 +46,7 @@ const transaction: ReadonlySet<string> = new Set(["Mail", "Rcpt", "Data", "Conte
 // Not "relay" within an address or host name, nor Postfix's "User unknown in relay recipient table".
 // The words real servers use when they do not relay (Postfix, Exim, Sendmail, Exchange, qmail, Courier, hMailServer, …).
 const relayWords =
-  /(?<![\w.@-])relay(?:ing|ed)?\b(?![\w-]*[.@]\w)(?! recipient table)|not (?:one )?of (?:my|our) (?:local )?(?:users|domains)|rcpthosts|not logged in|not owned by (?:the )?(?:user|auth)|send as this sender|sendas ?denied|domain (?:is )?not (?:local|hosted)|user not local|authenticat\w* (?:is )?required to send|must authenticate|authentication (?:is )?required|(?:smtp )?auth(?:entication)? (?:is )?needed|client was not authenticated/i
+  /(?<![\w.@-])relay(?:ing|ed)?\b(?![\w-]*[.@]\w)(?! recipient table)|not (?:one )?of (?:my|our) (?:local )?(?:users|domains)|rcpthosts|not logged in|not owned by (?:the )?(?:user|auth)|send as this sender|sendas ?denied|domain (?:is )?not (?:local|hosted)|user not local|authenticat\w* (?:is )?required to send|must authenticate|authentication (?:is )?required|requires authentication|(?:smtp )?auth(?:entication)? (?:is )?needed|client was not authenticated/i
 
 // Policy refusals that carry 5.7.1 too but have nothing to do with relaying.
 const policyWords =

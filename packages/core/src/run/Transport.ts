@@ -125,9 +125,13 @@ const describe = (problem: TransportProblem): string => {
  * every effect fails with `Closed` or `Broken`.
  */
 export interface Wire {
-  /** The next bytes, never empty. Fails with `Closed` at the end, `Broken` when the connection died. */
+  /**
+   * The next bytes, never empty. Fails with `Closed` at the end, `Broken` when the
+   * connection died, `HandshakeFailed` when the server refuses the client's certificate
+   * after the handshake, as TLS 1.3 has it.
+   */
   readonly read: Effect.Effect<Uint8Array, TransportError>
-  /** Writes all of it; suspends while the other side takes no more. */
+  /** Writes all of it; suspends while the other side takes no more. The bytes are not to be changed afterwards. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, TransportError>
   /**
    * Speaks TLS from here on, as the client. Fails with `PlaintextBuffered` when bytes

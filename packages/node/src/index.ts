@@ -1,0 +1,5 @@
+/**
+ * TCP and TLS for `@postern/core` on Node.
+ */
+export * as NodeSmtp from "./NodeSmtp.ts"
+export * as NodeTransport from "./NodeTransport.ts"

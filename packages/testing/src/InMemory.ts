@@ -1,0 +1,242 @@
+/**
+ * The simulated server as a `Transport` without sockets: deterministic, with no time
+ * passing, and able to break where a test wants it to.
+ */
+import { Transport } from "@postern/core"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as SimulatedServer from "./SimulatedServer.ts"
+import type { Connection, Observed, Said } from "./Site.ts"
+import { concat, Site } from "./Site.ts"
+
+/** How the connections behave. */
+export interface Options {
+  /** Cuts what the server says in one go into what single reads give; empty parts are left out. */
+  readonly chunk?: ((bytes: Uint8Array) => ReadonlyArray<Uint8Array>) | undefined
+  /**
+   * The connection breaks as soon as the server has sent, or received, so many bytes in
+   * all. What it sent before can still be read.
+   */
+  readonly cutAfter?: {
+    readonly sent?: number | undefined
+    readonly received?: number | undefined
+    /** `Broken` (reset) unless given. */
+    readonly how?: "Broken" | "Closed" | undefined
+  } | undefined
+  /** Nothing more comes once the server has sent so many bytes, though the connection stays open. */
+  readonly silentAfter?: number | undefined
+  /** What every TLS handshake fails with. */
+  readonly tlsFailure?: Transport.TransportProblem | undefined
+}
+
+/** A server in memory. */
+export interface InMemory extends Observed {
+  /** Opens connections to it, whatever the peer. */
+  readonly transport: Transport.Transport["Service"]
+  readonly layer: Layer.Layer<Transport.Transport>
+}
+
+/** What the server of {@link layer} has seen. */
+export class Inbox extends Context.Service<Inbox, Observed>()("@postern/testing/Inbox") {}
+
+/**
+ * A server that its connections share.
+ *
+ * @example
+ * ```ts
+ * import { InMemory } from "@postern/testing"
+ * import { Effect } from "effect"
+ *
+ * export const greeting = Effect.gen(function*() {
+ *   const server = yield* InMemory.make({ hostname: "mx.example.org" })
+ *   const wire = yield* server.transport.open({ host: "mx.example.org", port: 25 })
+ *   return new TextDecoder().decode(yield* wire.read) // 220 mx.example.org ESMTP
+ * })
+ * ```
+ */
+export const make = (config: SimulatedServer.Config, options: Options = {}): Effect.Effect<InMemory> =>
+  Effect.sync(() => {
+    const site = new Site(config)
+    const transport: InMemory["transport"] = { open: () => open(site, options) }
+    return { ...site.observed, transport, layer: Layer.succeed(Transport.Transport, transport) }
+  })
+
+/** A `Transport` to a server of its own, and what that server has seen. */
+export const layer = (
+  config: SimulatedServer.Config,
+  options: Options = {}
+): Layer.Layer<Transport.Transport | Inbox> =>
+  Layer.effectContext(
+    Effect.map(make(config, options), (server) =>
+      Context.make(Transport.Transport, server.transport).pipe(Context.add(Inbox, server)))
+  )
+
+const open = (site: Site, options: Options): Effect.Effect<Transport.Wire, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => new MemoryWire(site, options)),
+    (wire) => Effect.sync(() => wire.close())
+  )
+
+/** Bytes that may lie unread before the server takes no more, as with a socket whose buffers are full. */
+const WINDOW = 262_144
+
+/** What a TLS server says to plaintext: a fatal handshake_failure alert (RFC 8446 §6). */
+const alert = new Uint8Array([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28])
+
+class MemoryWire implements Transport.Wire {
+  readonly #options: Options
+  readonly #connection: Connection
+  /** What the client has not read, from `#next` on. */
+  #unread: Array<Uint8Array> = []
+  #next = 0
+  #unreadBytes = 0
+  #sent = 0
+  #received = 0
+  /** Why nothing more comes behind what is unread. */
+  #end: Transport.TransportProblem | undefined = undefined
+  #handshake = false
+  #wake: (() => void) | undefined = undefined
+
+  constructor(site: Site, options: Options) {
+    this.#options = options
+    const [connection, said] = site.connect()
+    this.#connection = connection
+    this.#handshake = connection.state.settings.implicitTls
+    this.#cutIfReceived()
+    this.#hear(said)
+  }
+
+  readonly read: Effect.Effect<Uint8Array, Transport.TransportError> = Effect.suspend(() => {
+    const bytes = this.#unread[this.#next]
+    if (bytes === undefined) return this.#end === undefined ? this.#later(this.read) : fail(this.#end)
+    this.#next++
+    if (this.#next === this.#unread.length) {
+      this.#unread = []
+      this.#next = 0
+    }
+    this.#unreadBytes -= bytes.length
+    this.#notify()
+    return Exit.succeed(bytes)
+  })
+
+  readonly write = (bytes: Uint8Array): Effect.Effect<void, Transport.TransportError> =>
+    Effect.suspend(() => {
+      if (this.#end !== undefined) {
+        return fail({ _tag: "Broken", code: "EPIPE", detail: "nothing can be written after its end" })
+      }
+      if (this.#unreadBytes > WINDOW) return this.#later(this.write(bytes))
+      if (bytes.length > 0) this.#deliver(bytes)
+      return Exit.void
+    })
+
+  readonly upgradeTls = (options: Transport.TlsOptions): Effect.Effect<Transport.TlsFacts, Transport.TransportError> =>
+    Effect.suspend(() => {
+      const buffered = concat(this.#unread.slice(this.#next))
+      const problem = this.#tlsProblem(buffered)
+      if (problem !== undefined) {
+        this.close()
+        return fail(problem)
+      }
+      this.#handshake = false
+      this.#hear(this.#connection.tlsEstablished())
+      return Exit.succeed<Transport.TlsFacts>({
+        version: "TLSv1.3",
+        cipher: "TLS_AES_256_GCM_SHA384",
+        serverName: options.serverName,
+        verifiedBy: options.fingerprint === undefined ? "chain" : "fingerprint",
+        certificate: undefined
+      })
+    })
+
+  #tlsProblem(buffered: Uint8Array): Transport.TransportProblem | undefined {
+    // A server that speaks first in plaintext has been misread as a TLS server, not broken into.
+    if (!this.#handshake && this.#end === undefined) {
+      return { _tag: "NotTls", firstBytes: buffered.length > 0 ? buffered : undefined }
+    }
+    if (buffered.length > 0) return { _tag: "PlaintextBuffered", bytes: buffered }
+    return this.#end ?? this.#options.tlsFailure
+  }
+
+  close(): void {
+    this.#unread = []
+    this.#next = 0
+    this.#unreadBytes = 0
+    this.#finish({ _tag: "Broken", code: "ERR_STREAM_DESTROYED", detail: "it was closed on this side" })
+  }
+
+  /** Bytes on their way to the server, which a cut may keep from it. */
+  #deliver(bytes: Uint8Array): void {
+    const received = this.#options.cutAfter?.received ?? Number.POSITIVE_INFINITY
+    const arriving = bytes.subarray(0, Math.max(0, received - this.#received))
+    this.#received += arriving.length
+    if (this.#handshake) {
+      this.#hear({ bytes: alert, next: "close" })
+    } else {
+      this.#hear(this.#connection.receive(arriving))
+    }
+    this.#cutIfReceived()
+  }
+
+  #cutIfReceived(): void {
+    if (this.#received >= (this.#options.cutAfter?.received ?? Number.POSITIVE_INFINITY)) this.#cut()
+  }
+
+  #cut(): void {
+    this.#finish(
+      this.#options.cutAfter?.how === "Closed"
+        ? { _tag: "Closed" }
+        : { _tag: "Broken", code: "ECONNRESET", detail: "the other side reset it" }
+    )
+  }
+
+  /** Bytes on their way from the server, which a cut or silence may keep from the client. */
+  #hear({ bytes, next }: Said): void {
+    if (this.#end !== undefined) return
+    const { chunk, cutAfter, silentAfter = Number.POSITIVE_INFINITY } = this.#options
+    const cut = cutAfter?.sent ?? Number.POSITIVE_INFINITY
+    const arriving = bytes.subarray(0, Math.max(0, Math.min(cut, silentAfter) - this.#sent))
+    this.#sent += arriving.length
+    for (const part of chunk === undefined ? [arriving] : chunk(arriving)) {
+      if (part.length === 0) continue
+      this.#unread.push(part)
+      this.#unreadBytes += part.length
+    }
+    if (next === "handshake") this.#handshake = true
+    if (this.#sent >= cut) {
+      this.#cut()
+    } else if (next === "close" && this.#sent < silentAfter) {
+      this.#finish({ _tag: "Closed" })
+    }
+    this.#notify()
+  }
+
+  #finish(reason: Transport.TransportProblem): void {
+    this.#end ??= reason
+    this.#connection.end()
+    this.#notify()
+  }
+
+  #notify(): void {
+    const wake = this.#wake
+    this.#wake = undefined
+    wake?.()
+  }
+
+  /** Tries again when something has changed. */
+  #later<A>(again: Effect.Effect<A, Transport.TransportError>): Effect.Effect<A, Transport.TransportError> {
+    return Effect.flatMap(
+      Effect.callback<void>((resume) => {
+        this.#wake = () => resume(Effect.void)
+        return Effect.sync(() => {
+          this.#wake = undefined
+        })
+      }),
+      () => again
+    )
+  }
+}
+
+const fail = (reason: Transport.TransportProblem) => Exit.fail(new Transport.TransportError({ reason }))

@@ -1,0 +1,201 @@
+/**
+ * The simulated server's answers to commands: which may come when (RFC 5321 §4.1.4),
+ * greetings, STARTTLS, AUTH. Mail transactions are in ServerTransaction.
+ */
+import type { Command, Mechanism } from "@postern/core"
+import * as Base64 from "effect/encoding/Base64"
+import * as Redacted from "effect/Redacted"
+import * as Pieces from "./Pieces.ts"
+import type { Memory, Outcome, State } from "./ServerSession.ts"
+import { answer, closed, say } from "./ServerSession.ts"
+import type { Settings } from "./ServerConfig.ts"
+import * as Transaction from "./ServerTransaction.ts"
+
+/** A session of which nothing is known, as after the connection or the TLS handshake. */
+export const fresh = (settings: Settings, memory: Memory, tls: boolean): State => ({
+  settings,
+  memory,
+  tls,
+  hello: undefined,
+  identity: undefined,
+  exchange: undefined,
+  failures: 0,
+  transaction: undefined,
+  unwilling: false,
+  mode: { _tag: "Lines" },
+  line: Pieces.empty
+})
+
+export const greet = (state: State): Outcome => {
+  const { greeting, hostname, lmtp } = state.settings
+  const reply = greeting ?? say(state, 220, undefined, `${hostname} ${lmtp ? "LMTP" : "ESMTP"}`)
+  return { reply, state: reply.code >= 400 ? { ...state, unwilling: true } : state }
+}
+
+/** Answers a command in a state where commands are read, other than BDAT, whose octets come first. */
+export const obey = (state: State, command: Command.Command): Outcome => {
+  const barred = bar(state, command)
+  if (barred !== undefined) return barred
+  switch (command._tag) {
+    case "Ehlo":
+    case "Helo":
+    case "Lhlo":
+      return hello(state, command)
+    case "StartTls":
+      return startTls(state)
+    case "Auth":
+      return auth(state, command)
+    case "Mail":
+      return Transaction.mail(state, command)
+    case "Rcpt":
+      return Transaction.rcpt(state, command)
+    case "Data":
+      return Transaction.data(state)
+    case "Rset":
+      return answer({ ...state, transaction: undefined }, 250, "2.0.0", "Ok")
+    case "Noop":
+      return answer(state, 250, "2.0.0", "Ok")
+    case "Quit":
+      return { ...answer(closed(state), 221, "2.0.0", "Bye"), after: [{ _tag: "Close" }] }
+    case "Vrfy":
+      return state.settings.isUnknown(command.argument)
+        ? answer(state, 550, "5.1.1", "User unknown")
+        : answer(state, 252, "2.0.0", "Cannot verify the user, but will try to deliver")
+    case "Help":
+      return answer(state, 214, "2.0.0", ["Commands of RFC 5321 and of the extensions listed", "in the reply to EHLO"])
+    case "Etrn":
+      return state.settings.keywords.has("ETRN")
+        ? answer(state, 250, "2.0.0", "Queuing started")
+        : notImplemented(state)
+    case "Xclient":
+      return xclient(state)
+    case "Expn":
+    case "Bdat":
+    case "AuthResponse":
+    case "AuthCancel":
+      return notImplemented(state)
+  }
+}
+
+const notImplemented = (state: State): Outcome => answer(state, 502, "5.5.1", "Command not implemented")
+
+const outOfOrder = (state: State, text: string): Outcome => answer(state, 503, "5.5.1", text)
+
+// RFC 3207 §4 and RFC 4954 §6: what is taken although TLS or AUTH is required.
+const withoutTls: ReadonlySet<Command.Tag> = new Set(["Ehlo", "Lhlo", "StartTls", "Noop", "Quit"])
+const withoutAuth: ReadonlySet<Command.Tag> = new Set([...withoutTls, "Helo", "Auth", "Rset"])
+// RFC 5321 §4.1.4 and §4.1.1.1.
+const withHello: ReadonlySet<Command.Tag> = new Set(["StartTls", "Auth", "Mail", "Rcpt", "Data", "Bdat", "Etrn"])
+
+/** The reply to a command whose time has not come. */
+export const bar = (state: State, command: Command.Command): Outcome | undefined => {
+  const { requireAuth, requireTls } = state.settings
+  const { _tag } = command
+  if (state.unwilling && _tag !== "Quit") return outOfOrder(state, "No SMTP service here")
+  if (requireTls && !state.tls && !withoutTls.has(_tag)) {
+    return answer(state, 530, "5.7.0", "Must issue a STARTTLS command first")
+  }
+  if (requireAuth && state.identity === undefined && !withoutAuth.has(_tag)) {
+    return answer(state, 530, "5.7.0", "Authentication required")
+  }
+  return state.hello === undefined && withHello.has(_tag)
+    ? outOfOrder(state, `Send ${state.settings.lmtp ? "LHLO" : "HELO/EHLO"} first`)
+    : undefined
+}
+
+const hello = (state: State, { _tag, domain }: Command.Ehlo | Command.Helo | Command.Lhlo): Outcome => {
+  const { hostname } = state.settings
+  if (!state.settings.hello.has(_tag)) {
+    return state.settings.lmtp || _tag === "Lhlo"
+      ? answer(state, 500, "5.5.1", "Command not recognized")
+      : notImplemented(state)
+  }
+  const extended = _tag !== "Helo"
+  return answer(
+    { ...state, hello: { domain, extended }, transaction: undefined },
+    250,
+    undefined,
+    extended ? [`${hostname} greets ${domain}`, ...offered(state)] : hostname
+  )
+}
+
+const offered = ({ settings, tls }: State): ReadonlyArray<string> => {
+  const names = settings.mechanisms.map((mechanism) => mechanism.name).join(" ")
+  return [
+    ...settings.extensions,
+    ...settings.startTls && !tls ? ["STARTTLS"] : [],
+    ...names !== "" && (tls || settings.authBeforeTls) ? [`AUTH${settings.legacyAuth ? "=" : " "}${names}`] : []
+  ]
+}
+
+const startTls = (state: State): Outcome => {
+  const { injectAfterStartTls, startTls } = state.settings
+  if (state.tls) return outOfOrder(state, "TLS already active")
+  if (!startTls) return notImplemented(state)
+  if (state.hello?.extended !== true) return outOfOrder(state, "Send EHLO first")
+  return {
+    ...answer({ ...state, mode: { _tag: "Handshake" } }, 220, "2.0.0", "Ready to start TLS"),
+    after: [
+      ...injectAfterStartTls === "" ? [] : [{ _tag: "Send", bytes: utf8.encode(injectAfterStartTls) } as const],
+      { _tag: "StartTls" }
+    ]
+  }
+}
+
+const utf8 = new TextEncoder()
+
+// The client is somebody else from here on, and greeted anew.
+const xclient = (state: State): Outcome => {
+  if (!state.settings.keywords.has("XCLIENT")) return notImplemented(state)
+  if (state.transaction !== undefined) return outOfOrder(state, "Mail transaction in progress")
+  return greet(fresh(state.settings, state.memory, state.tls))
+}
+
+// ---------------------------------------------------------------------------
+// AUTH (RFC 4954)
+// ---------------------------------------------------------------------------
+
+/** Failed exchanges after which the server hangs up. */
+const maxFailures = 3
+
+const auth = (state: State, command: Command.Auth): Outcome => {
+  const { authBeforeTls, hostname, mechanisms, passwordOf } = state.settings
+  if (mechanisms.length === 0) return notImplemented(state)
+  if (state.hello?.extended !== true) return outOfOrder(state, "Send EHLO first")
+  if (state.identity !== undefined) return outOfOrder(state, "Already authenticated")
+  if (state.transaction !== undefined) return outOfOrder(state, "Mail transaction in progress")
+  if (!state.tls && !authBeforeTls) {
+    return answer(state, 538, "5.7.11", "Encryption required for requested authentication mechanism")
+  }
+  const mechanism = mechanisms.find(({ name }) => name === command.mechanism)
+  if (mechanism === undefined) return answer(state, 504, "5.5.4", "Unrecognized authentication type")
+  const exchanges = state.memory.exchanges + 1
+  const context = { host: hostname, nonce: `postern.${exchanges}`, passwordOf }
+  const initial = command.initialResponse && Redacted.value(command.initialResponse)
+  return proceed({ ...state, memory: { ...state.memory, exchanges } }, mechanism.server(context, initial))
+}
+
+/** Answers a line within an exchange. */
+export const takeResponse = (
+  state: State,
+  exchange: NonNullable<State["exchange"]>,
+  command: Command.AuthResponse | Command.AuthCancel
+): Outcome =>
+  command._tag === "AuthCancel"
+    ? answer(state, 501, "5.7.0", "Authentication cancelled")
+    : proceed(state, exchange(Redacted.value(command.response)))
+
+const proceed = (state: State, step: Mechanism.ServerStep): Outcome => {
+  switch (step._tag) {
+    case "Challenge":
+      return answer({ ...state, exchange: step.next }, 334, undefined, Base64.encode(step.challenge))
+    case "Accepted":
+      return answer({ ...state, identity: step.identity }, 235, "2.7.0", "Authentication successful")
+    case "Refused": {
+      const failed = { ...state, failures: state.failures + 1 }
+      return failed.failures < maxFailures
+        ? answer(failed, 535, "5.7.8", `Authentication failed: ${step.problem}`)
+        : answer(failed, 421, "4.7.0", "Too many authentication failures")
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * What the simulated server knows of one connection, and how each answer comes about:
+ * the server's own outcome first, then what the config's `reply` makes of it.
+ */
+import type { Address, Command, Mechanism } from "@postern/core"
+import { Reply } from "@postern/core"
+import type { Place } from "./DataContent.ts"
+import * as Pieces from "./Pieces.ts"
+import type { Settings, Turn } from "./ServerConfig.ts"
+
+/** A message the server took responsibility for. */
+export interface Message {
+  readonly reversePath: Address.ReversePath
+  readonly forwardPaths: ReadonlyArray<Address.ForwardPath>
+  /** The parameters of MAIL. */
+  readonly parameters: ReadonlyArray<Command.Parameter>
+  /** The parameters of each RCPT, in the order of `forwardPaths`. */
+  readonly forwardParameters: ReadonlyArray<ReadonlyArray<Command.Parameter>>
+  /** The content with dots undone: with its last CRLF, without the dot behind it. */
+  readonly content: Uint8Array
+  /** It came over TLS. */
+  readonly tls: boolean
+  /** Whom the client was authenticated as. */
+  readonly identity: string | undefined
+}
+
+/** What the server does, in order. */
+export type Action =
+  | { readonly _tag: "Send"; readonly bytes: Uint8Array }
+  /** A line was understood as this command. What a client sends within AUTH is `Redacted`. */
+  | { readonly _tag: "Heard"; readonly command: Command.Command }
+  /** Comes before the reply that says so. */
+  | { readonly _tag: "Delivered"; readonly message: Message }
+  /** The TLS handshake has its turn; `tlsEstablished` is to follow. */
+  | { readonly _tag: "StartTls" }
+  | { readonly _tag: "Close" }
+
+/** What outlives a connection: the next one to the same server starts with it. */
+export interface Memory {
+  readonly connections: number
+  readonly messages: number
+  /** AUTH exchanges; the number makes each one's nonce. */
+  readonly exchanges: number
+  /** Pairs of sender and recipient that were refused once. */
+  readonly greylisted: ReadonlySet<string>
+}
+
+/** A mail transaction (RFC 5321 §3.3), from MAIL on. */
+export interface Transaction {
+  readonly mail: Command.Mail
+  readonly recipients: ReadonlyArray<Command.Rcpt>
+  /** A recipient was refused. */
+  readonly refused: boolean
+  /** The octets of DATA, or of the BDATs so far. */
+  readonly content: Pieces.Pieces
+  /** A BDAT was taken, or one was refused: then only RSET helps (RFC 3030 §2). */
+  readonly chunks: "none" | "some" | "failed"
+}
+
+/** How the next octets are read. */
+export type Mode =
+  | { readonly _tag: "Lines" }
+  | { readonly _tag: "Data"; readonly place: Place }
+  | { readonly _tag: "Chunk"; readonly bdat: Command.Bdat; readonly left: number }
+  /** Waits for TLS: plaintext is discarded (RFC 3207 §4.2). */
+  | { readonly _tag: "Handshake" }
+  | { readonly _tag: "Closed" }
+
+/** The state of one connection. */
+export interface State {
+  readonly settings: Settings
+  readonly memory: Memory
+  readonly tls: boolean
+  readonly hello: { readonly domain: Address.Domain; readonly extended: boolean } | undefined
+  readonly identity: string | undefined
+  /** What takes the next response, within an AUTH exchange. */
+  readonly exchange: ((response: Uint8Array) => Mechanism.ServerStep) | undefined
+  /** How many AUTH exchanges failed. */
+  readonly failures: number
+  readonly transaction: Transaction | undefined
+  /** The greeting was a refusal. */
+  readonly unwilling: boolean
+  readonly mode: Mode
+  /** The line that is being received. */
+  readonly line: Pieces.Pieces
+}
+
+/** A state and what to do before going on with it. */
+export type Step = readonly [State, ReadonlyArray<Action>]
+
+/** How the server answers to a turn on its own. */
+export interface Outcome {
+  readonly reply: Reply.Reply
+  readonly state: State
+  readonly delivered?: Message | undefined
+  /** What comes behind the reply. */
+  readonly after?: ReadonlyArray<Action> | undefined
+}
+
+/** A reply, with an enhanced status code where the server uses them (RFC 2034). */
+export const say = (
+  state: State,
+  code: number,
+  status: string | undefined,
+  text: string | ReadonlyArray<string>
+): Reply.Reply => Reply.make(code, text, state.settings.keywords.has("ENHANCEDSTATUSCODES") ? status : undefined)
+
+/** An {@link Outcome} that changes nothing but what `state` says. */
+export const answer = (
+  state: State,
+  code: number,
+  status: string | undefined,
+  text: string | ReadonlyArray<string>
+): Outcome => ({ reply: say(state, code, status, text), state })
+
+/** The extension may be used: it is offered, and the client has read so. */
+export const offers = (state: State, keyword: string): boolean =>
+  state.hello?.extended === true && state.settings.keywords.has(keyword)
+
+/** The state in which nothing is said or heard any more. */
+export const closed = (state: State): State => ({ ...state, mode: { _tag: "Closed" }, line: Pieces.empty })
+
+/**
+ * Answers a turn. `state` is that in which nothing of it has been done, `own` is what the
+ * server would do.
+ */
+export const respond = (state: State, turn: Turn, own: Outcome): Step => {
+  const overruled = state.settings.reply(turn, state)
+  if (overruled === "drop") return [closed(state), [{ _tag: "Close" }]]
+  const outcome = overruled === undefined ? own : overrule(state, own, overruled)
+  const actions: Array<Action> = []
+  if (outcome.delivered !== undefined) actions.push({ _tag: "Delivered", message: outcome.delivered })
+  actions.push({ _tag: "Send", bytes: Reply.encode(outcome.reply) }, ...outcome.after ?? [])
+  return outcome.reply.code === 421
+    ? [closed(outcome.state), [...actions, { _tag: "Close" }]]
+    : [outcome.state, actions]
+}
+
+const overrule = (state: State, own: Outcome, reply: Reply.Reply): Outcome => {
+  if (firstDigit(reply) === firstDigit(own.reply)) return { ...own, reply }
+  if (reply.code === 334) return { reply, state: { ...state, exchange: refuseAny } }
+  if (reply.code === 354) return { reply, state: { ...state, mode: { _tag: "Data", place: "line start" } } }
+  return { reply, state }
+}
+
+const firstDigit = (reply: Reply.Reply): number => Math.floor(reply.code / 100)
+
+const refuseAny = (): Mechanism.ServerStep => ({ _tag: "Refused", problem: "there was nothing to respond to" })

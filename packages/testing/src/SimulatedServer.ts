@@ -1,0 +1,168 @@
+/**
+ * An SMTP server as a pure state machine on core's commands and replies: octets in,
+ * actions out. It has no clock, no randomness and no effects, so a conversation with it
+ * can be repeated exactly. Octets give the same actions however they are cut.
+ *
+ * `InMemory` and `TcpServer` drive it; a driver of one's own needs `start`, `receive` and
+ * `tlsEstablished`. It keeps no more of one message than `maxSize` and no more of a line
+ * than RFC 4954 §4 asks for.
+ */
+import { CommandLine, Reply } from "@postern/core"
+import * as Result from "effect/Result"
+import * as DataContent from "./DataContent.ts"
+import * as Pieces from "./Pieces.ts"
+import * as Commands from "./ServerCommands.ts"
+import type { Config } from "./ServerConfig.ts"
+import { settle } from "./ServerConfig.ts"
+import type { Action, Memory, Mode, State, Step } from "./ServerSession.ts"
+import { answer, respond } from "./ServerSession.ts"
+import * as Transaction from "./ServerTransaction.ts"
+
+export { type Config, defaultExtensions, type Overrule, type Turn } from "./ServerConfig.ts"
+export type { Action, Memory, Message, Mode, State, Step } from "./ServerSession.ts"
+
+/** What a server remembers that no client has met yet. */
+export const noMemory: Memory = { connections: 0, messages: 0, exchanges: 0, greylisted: new Set() }
+
+/**
+ * A client has connected. Give the `memory` of the last state to have the server remember
+ * earlier connections. With `implicitTls` it says nothing before {@link tlsEstablished}.
+ *
+ * @example
+ * ```ts
+ * import { SimulatedServer } from "@postern/testing"
+ *
+ * const [greeted] = SimulatedServer.start({ localDomains: ["example.org"] })
+ * const lines = "EHLO client.example\r\nMAIL FROM:<ann@example.net>\r\nRCPT TO:<ben@example.com>\r\n"
+ * const [state, actions] = SimulatedServer.receive(greeted, new TextEncoder().encode(lines))
+ * console.log(state.transaction?.recipients.length) // 0: relay access denied
+ * console.log(actions.filter(({ _tag }) => _tag === "Send").length) // 3
+ * ```
+ */
+export const start = (config: Config, memory: Memory = noMemory): Step => {
+  const settings = settle(config)
+  const state = Commands.fresh(settings, { ...memory, connections: memory.connections + 1 }, false)
+  return settings.implicitTls ? [{ ...state, mode: { _tag: "Handshake" } }, []] : greet(state)
+}
+
+/**
+ * The TLS handshake that the server waited for was successful. All that was known of the
+ * client is forgotten (RFC 3207 §4.2). Changes nothing in a state that waits for no handshake.
+ */
+export const tlsEstablished = (state: State): Step => {
+  if (state.mode._tag !== "Handshake") return [state, []]
+  const secure = Commands.fresh(state.settings, state.memory, true)
+  return state.settings.implicitTls ? greet(secure) : [secure, []]
+}
+
+const greet = (state: State): Step => respond(state, { _tag: "Greeting" }, Commands.greet(state))
+
+/** Octets came from the client. What comes after `Close` is passed over. */
+export const receive = (state: State, bytes: Uint8Array): Step => {
+  const actions: Array<Action> = []
+  let current = state
+  let at = 0
+  while (at < bytes.length) {
+    const [next, following, done] = takeSome(current, current.mode, bytes, at)
+    current = next
+    at = following
+    for (const action of done) actions.push(action)
+  }
+  return [current, actions]
+}
+
+/** The state after some octets from `at` on, where the next ones stand, and what to do. */
+type Progress = readonly [State, number, ReadonlyArray<Action>]
+
+const takeSome = (state: State, mode: Mode, bytes: Uint8Array, at: number): Progress => {
+  switch (mode._tag) {
+    case "Handshake":
+    case "Closed":
+      return [state, bytes.length, []]
+    case "Lines": {
+      const end = bytes.indexOf(LF, at)
+      const next = end === -1 ? bytes.length : end + 1
+      const line = Pieces.append(state.line, bytes.subarray(at, next), maxAuthLine)
+      if (end === -1) return [{ ...state, line }, next, []]
+      const [after, actions] = takeLine({ ...state, line: Pieces.empty }, line)
+      return [after, next, actions]
+    }
+    case "Data": {
+      const taken = DataContent.take(mode.place, bytes, at)
+      const kept = taken.content.reduce(Transaction.keep, state)
+      if (taken.place !== undefined) return [{ ...kept, mode: { _tag: "Data", place: taken.place } }, taken.next, []]
+      const [after, actions] = Transaction.content(kept)
+      return [after, taken.next, actions]
+    }
+    case "Chunk": {
+      const next = Math.min(bytes.length, at + mode.left)
+      const kept = Transaction.keep(state, bytes.subarray(at, next))
+      const [after, actions] = takeChunk(kept, mode, next - at)
+      return [after, next, actions]
+    }
+  }
+}
+
+const LF = 10
+
+// Octets with the line end. RFC 5321 §4.5.3.1.4 asks for 512; RFC 4954 §4 for 12288 octets of base64 in AUTH.
+const maxLine = 4096
+const maxAuthLine = 12_288 + "AUTH ".length + 20 + " \r\n".length
+
+const takeLine = (state: State, line: Pieces.Pieces): Step => {
+  const { exchange } = state
+  const idle: State = { ...state, exchange: undefined }
+  const text = textOf(line)
+  if (isTooLong(line, exchange !== undefined || /^auth /i.test(text ?? ""))) {
+    return complain(idle, 500, exchange === undefined ? "5.5.2" : "5.5.6", "Line too long")
+  }
+  if (text === undefined) return complain(idle, 500, "5.5.2", "A line is UTF-8 and ends with CRLF")
+  if (exchange !== undefined) return takeResponse(idle, exchange, text)
+  const decoded = CommandLine.decode(text)
+  if (Result.isFailure(decoded)) {
+    const { code, problem } = decoded.failure
+    return complain(state, code, code === 500 || /^auth/i.test(text) ? "5.5.2" : "5.5.4", `Syntax error: ${problem}`)
+  }
+  const command = decoded.success
+  const heard: Action = { _tag: "Heard", command }
+  const [after, actions] = command._tag === "Bdat"
+    ? takeChunk(state, { _tag: "Chunk", bdat: command, left: command.size }, 0)
+    : respond(state, command, Commands.obey(state, command))
+  return [after, [heard, ...actions]]
+}
+
+const isTooLong = (line: Pieces.Pieces, auth: boolean): boolean => line.length > (auth ? maxAuthLine : maxLine)
+
+const complain = (state: State, code: number, status: string, problem: string): Step => {
+  const { reply } = answer(state, code, status, problem)
+  return [state, [{ _tag: "Send", bytes: Reply.encode(reply) }]]
+}
+
+/** `state` is that after the exchange, `exchange` takes the response. */
+const takeResponse = (state: State, exchange: NonNullable<State["exchange"]>, text: string): Step => {
+  const decoded = CommandLine.decodeAuth(text)
+  if (Result.isFailure(decoded)) return complain(state, 501, "5.5.2", "Cannot decode base64")
+  const command = decoded.success
+  const [after, actions] = respond(state, command, Commands.takeResponse(state, exchange, command))
+  return [after, [{ _tag: "Heard", command }, ...actions]]
+}
+
+/** So many octets of a BDAT came; a refused one has its octets, too, which must not be taken for commands. */
+const takeChunk = (state: State, { bdat, left }: Extract<Mode, { _tag: "Chunk" }>, taken: number): Step => {
+  if (taken < left) return [{ ...state, mode: { _tag: "Chunk", bdat, left: left - taken } }, []]
+  const after: State = { ...state, mode: { _tag: "Lines" } }
+  const barred = Commands.bar(after, bdat)
+  return barred === undefined ? Transaction.chunk(after, bdat) : respond(after, bdat, barred)
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** The line without its CRLF; undefined for one that is too long, has another end, or is no UTF-8. */
+const textOf = (line: Pieces.Pieces): string | undefined => {
+  try {
+    const text = utf8.decode(Pieces.bytesOf(line))
+    return text.endsWith("\r\n") ? text.slice(0, -2) : undefined
+  } catch {
+    return undefined
+  }
+}
