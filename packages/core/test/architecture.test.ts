@@ -37,6 +37,7 @@ const target = (file: string, from: string): string | undefined =>
     : undefined
 
 const wire = (path: string) => path.startsWith("wire/")
+const outcome = (path: string) => path.startsWith("outcome/")
 const sasl = (path: string) => path.startsWith("sasl/")
 const dialogue = (path: string) => path.startsWith("dialogue/")
 
@@ -47,11 +48,13 @@ const floors: ReadonlyArray<{
   readonly allows: (path: string, typeOnly: boolean) => boolean
 }> = [
   { name: "wire", holds: wire, allows: wire },
+  { name: "outcome", holds: outcome, allows: (path) => outcome(path) || wire(path) },
   { name: "sasl", holds: sasl, allows: sasl },
   {
     name: "dialogue",
     holds: dialogue,
-    allows: (path, typeOnly) => dialogue(path) || wire(path) || sasl(path) || (typeOnly && path === "run/Transport.ts")
+    allows: (path, typeOnly) =>
+      dialogue(path) || wire(path) || outcome(path) || sasl(path) || (typeOnly && path === "run/Transport.ts")
   },
   { name: "run", holds: () => true, allows: () => true }
 ]
@@ -65,7 +68,25 @@ const violations = (file: string, text: string): ReadonlyArray<string> => {
   })
 }
 
+/** Modules that are no one's business outside their package. */
+const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
+  core: ["Failure", "Secrets", "SessionLog"],
+  node: ["NodeTls", "TlsProblem"],
+  testing: ["DataContent", "Pieces", "ServerCommands", "ServerTransaction"]
+}
+
 describe("architecture", () => {
+  it.each(Object.entries(hidden))("%s: exports lists every public module, and nothing else", (name, modules) => {
+    const manifest = JSON.parse(read(`packages/${name}/package.json`)) as { exports: Record<string, Record<string, string>> }
+    const expected = sources(`packages/${name}/src`).flatMap((file) => {
+      const module = Path.posix.basename(file, ".ts")
+      const path = Path.posix.relative(`packages/${name}/src`, file).replace(/\.ts$/, "")
+      const entry = { "@postern/source": `./src/${path}.ts`, types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` }
+      return modules.includes(module) ? [] : [[module === "index" ? "." : `./${module}`, entry] as const]
+    })
+    assert.deepStrictEqual(manifest.exports, Object.fromEntries(expected))
+  })
+
   it("finds the sources", () => assert.isNotEmpty(core))
 
   it("arrows inside core point down", () => {

@@ -4,7 +4,7 @@ import { Clock, Effect, Exit, Fiber, Redacted, References, type Scope } from "ef
 import * as Net from "node:net"
 import type * as Tls from "node:tls"
 import { afterEach } from "vitest"
-import * as Certificates from "@postern/testing"
+import { Certificates } from "@postern/testing"
 import { handshake } from "../src/NodeTls.ts"
 import { ofConnection } from "../src/TlsProblem.ts"
 import {

@@ -28,7 +28,29 @@ const replyText: fc.Arbitrary<string> = fc.oneof(
 )
 
 const code = fc.oneof(
-  fc.constantFrom(211, 214, 220, 221, 235, 250, 251, 252, 334, 354, 421, 450, 451, 452, 454, 500, 502, 530, 535, 550, 554),
+  fc.constantFrom(
+    211,
+    214,
+    220,
+    221,
+    235,
+    250,
+    251,
+    252,
+    334,
+    354,
+    421,
+    450,
+    451,
+    452,
+    454,
+    500,
+    502,
+    530,
+    535,
+    550,
+    554
+  ),
   fc.integer({ min: 200, max: 599 })
 )
 
@@ -44,15 +66,33 @@ export const reply: fc.Arbitrary<Reply.Reply> = fc.tuple(
     : Reply.make(code, texts, `${Math.floor(code / 100)}.${status.join(".")}`)
 )
 
-const word = fc.string({ unit: fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"), minLength: 1, maxLength: 12 })
+const word = fc.string({
+  unit: fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"),
+  minLength: 1,
+  maxLength: 12
+})
 
 const extension = fc.oneof(
-  fc.constantFrom("PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", "STARTTLS", "starttls"),
-  fc.tuple(fc.constantFrom("SIZE", "size"), fc.oneof(fc.constant(""), fc.nat().map((size) => ` ${size}`), fc.constant(" x")))
+  fc.constantFrom(
+    "PIPELINING",
+    "8BITMIME",
+    "SMTPUTF8",
+    "CHUNKING",
+    "DSN",
+    "ENHANCEDSTATUSCODES",
+    "STARTTLS",
+    "starttls"
+  ),
+  fc.tuple(
+    fc.constantFrom("SIZE", "size"),
+    fc.oneof(fc.constant(""), fc.nat().map((size) => ` ${size}`), fc.constant(" x"))
+  )
     .map((parts) => parts.join("")),
   fc.tuple(
     fc.constantFrom("AUTH ", "AUTH=", "auth ", "AUTH= "),
-    fc.array(fc.constantFrom("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256-PLUS", "plain", "NO GOOD,", ""), { maxLength: 5 })
+    fc.array(fc.constantFrom("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256-PLUS", "plain", "NO GOOD,", ""), {
+      maxLength: 5
+    })
   ).map(([keyword, names]) => keyword + names.join(" ")),
   fc.array(fc.tuple(fc.constantFrom("MAILMAX", "RCPTMAX", "RCPTDOMAINMAX", "X"), fc.nat(2_000_000)), { maxLength: 4 })
     .map((limits) => `LIMITS ${limits.map((limit) => limit.join("=")).join(" ")}`),
@@ -87,12 +127,28 @@ const replies = fc.array(reply, { minLength: 1, maxLength: 4 }).map((all) => joi
 
 const piece: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.constantFrom(
-    ...["", "\r", "\n", "\r\n", "\r\r\n", "\n\r", "\0", "\t", " ", "-", "2", "25", "250", "250 ", "250-", "250 ok\r\n"],
-    ...["250-a\r\n", "251-a\r\n", "550 no\n", "2500 x\r\n", "150 x\r\n", "650 x\r\n", "2a0 x\r\n", "250_x\r\n", "220smtp\r\n"],
-    ...["HTTP/1.1 400 Bad Request\r\n", "* OK IMAP4rev1\r\n", "+OK\r\n", "SSH-2.0-x\r\n", "\u00e9", "\u2028", "\ufeff250 x\r\n"]
+    "", "\r", "\n", "\r\n", "\r\r\n", "\n\r", "\0", "\t", " ", "-", "2", "25", "250", "250 ", "250-", "250 ok\r\n",
+    "250-a\r\n",
+      "251-a\r\n",
+      "550 no\n",
+      "2500 x\r\n",
+      "150 x\r\n",
+      "650 x\r\n",
+      "2a0 x\r\n",
+      "250_x\r\n",
+      "220smtp\r\n",
+    "HTTP/1.1 400 Bad Request\r\n",
+      "* OK IMAP4rev1\r\n",
+      "+OK\r\n",
+      "SSH-2.0-x\r\n",
+      "\u00e9",
+      "\u2028",
+      "\ufeff250 x\r\n"
   ).map(bytesOf),
   // A TLS alert, half a character, Latin-1, and a record's head.
-  fc.constantFrom([21, 3, 1, 0, 2, 2, 70], [0xe2, 0x82], [0x32, 0x35, 0x30, 0x20, 0xe9, 13, 10], [22, 3, 3], [0xff], [0x7f])
+  fc.constantFrom([21, 3, 1, 0, 2, 2, 70], [0xe2, 0x82], [0x32, 0x35, 0x30, 0x20, 0xe9, 13, 10], [22, 3, 3], [0xff], [
+    0x7f
+  ])
     .map((bytes) => Uint8Array.from(bytes)),
   fc.tuple(fc.constantFrom("x", "250-x\r\n", "250-\n", "\0", "é", "2", " ", "\r"), fc.integer({ min: 1, max: 600 }))
     .map(([unit, times]) => bytesOf(unit.repeat(times))),
@@ -134,7 +190,9 @@ const cut = (sizes: ReadonlyArray<number>): Chunking => (bytes) => {
 export const chunking: fc.Arbitrary<Chunking> = fc.oneof(
   fc.constant([1]),
   fc.constant([Number.MAX_SAFE_INTEGER]),
-  fc.array(fc.oneof(fc.nat(4), fc.nat(100)), { minLength: 1, maxLength: 12 }).filter((sizes) => sizes.some((size) => size > 0))
+  fc.array(fc.oneof(fc.nat(4), fc.nat(100)), { minLength: 1, maxLength: 12 }).filter((sizes) =>
+    sizes.some((size) => size > 0)
+  )
 ).map((sizes) => Object.assign(cut(sizes), { [fc.toStringMethod]: () => `chunks of ${sizes.join(", ")}` }))
 
 // ---------------------------------------------------------------------------
@@ -186,7 +244,11 @@ export const parameter: fc.Arbitrary<Command.Parameter> = made(
 
 const octets = fc.uint8Array({ maxLength: 60 }).map((bytes) => Redacted.make(bytes))
 
-const mechanism = fc.string({ unit: fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"), minLength: 1, maxLength: 20 })
+const mechanism = fc.string({
+  unit: fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"),
+  minLength: 1,
+  maxLength: 20
+})
 
 const attributes = fc.dictionary(
   word,

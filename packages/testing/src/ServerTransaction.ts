@@ -98,7 +98,9 @@ const judgeRecipient = (
   if (state.identity === undefined && !settings.isLocal(path.domain)) {
     return [554, "5.7.1", `${shown}: Relay access denied`]
   }
-  if (settings.isUnknown(Address.format(path))) return [550, "5.1.1", `${shown}: Recipient address rejected: User unknown`]
+  if (settings.isUnknown(Address.format(path))) {
+    return [550, "5.1.1", `${shown}: Recipient address rejected: User unknown`]
+  }
   if (settings.greylist && !state.memory.greylisted.has(pair(mail, command))) {
     return [450, "4.7.1", `${shown}: Recipient address rejected: Greylisted`]
   }

@@ -74,7 +74,10 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<TcpServer, TcpServerError, Scope.Scope> {
   const { host = "127.0.0.1", maxConnections = 256, port = 0, tls } = options
   if (tls === undefined && (config.startTls === true || config.implicitTls === true)) {
-    return yield* new TcpServerError({ reason: "no certificate", detail: "startTls and implicitTls need the option tls" })
+    return yield* new TcpServerError({
+      reason: "no certificate",
+      detail: "startTls and implicitTls need the option tls"
+    })
   }
   const site = new Site({ ...config, startTls: config.startTls ?? tls !== undefined })
   const handshakes = tls === undefined ? undefined : yield* makeHandshakes(tls)

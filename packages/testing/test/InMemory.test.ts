@@ -26,7 +26,8 @@ const readToEnd = Effect.fnUntraced(function*(wire: Transport.Wire) {
 
 const say = (wire: Transport.Wire, line: string) => Effect.andThen(wire.write(bytes(line)), Effect.map(wire.read, text))
 
-const reasonOf = <A>(effect: Effect.Effect<A, Transport.TransportError>) => Effect.map(Effect.flip(effect), (error) => error.reason)
+const reasonOf = <A>(effect: Effect.Effect<A, Transport.TransportError>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
 
 describe("a session in memory", () => {
   it.effect("delivers, ends with Closed, and is remembered", () =>
@@ -178,14 +179,20 @@ describe("TLS in memory", () => {
       const inject = { ...config, injectAfterStartTls: "250 evil\r\n" }
       const { server, wire } = yield* startTls(inject)
       const unread = yield* reasonOf(wire.upgradeTls(tls))
-      assert.deepStrictEqual(unread, { _tag: "PlaintextBuffered", bytes: bytes("220 2.0.0 Ready to start TLS\r\n250 evil\r\n") })
+      assert.deepStrictEqual(unread, {
+        _tag: "PlaintextBuffered",
+        bytes: bytes("220 2.0.0 Ready to start TLS\r\n250 evil\r\n")
+      })
       assert.strictEqual(yield* server.open, 0)
       const lines = (whole: Uint8Array) => text(whole).split(/(?<=\n)/).map(bytes)
       const second = yield* dial(inject, { chunk: lines })
       yield* second.wire.write(bytes("EHLO c.example\r\nSTARTTLS\r\n"))
       let last = ""
       while (!last.startsWith("220 2.0.0")) last = text(yield* second.wire.read)
-      assert.deepStrictEqual(yield* reasonOf(second.wire.upgradeTls(tls)), { _tag: "PlaintextBuffered", bytes: bytes("250 evil\r\n") })
+      assert.deepStrictEqual(yield* reasonOf(second.wire.upgradeTls(tls)), {
+        _tag: "PlaintextBuffered",
+        bytes: bytes("250 evil\r\n")
+      })
       assert.strictEqual((yield* reasonOf(second.wire.read))._tag, "Broken")
     }))
 

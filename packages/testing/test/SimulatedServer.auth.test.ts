@@ -19,9 +19,15 @@ describe("AUTH", () => {
     it.effect(`${mechanism.name} over protocol lines`, () =>
       Effect.gen(function*() {
         const credentials = Mechanism.password("ann", Redacted.make("tanstaaf"))
-        let client = yield* mechanism.client(credentials, { host: "mx.example", offered: [mechanism.name], secure: true })
+        let client = yield* mechanism.client(credentials, {
+          host: "mx.example",
+          offered: [mechanism.name],
+          secure: true
+        })
         let { state } = talkSecurely(config, hello)
-        let line = `AUTH ${mechanism.name}${client.response === undefined ? "" : ` ${Base64.encode(Redacted.value(client.response))}`}`
+        let line = `AUTH ${mechanism.name}${
+          client.response === undefined ? "" : ` ${Base64.encode(Redacted.value(client.response))}`
+        }`
         for (;;) {
           const [next, actions] = SimulatedServer.receive(state, bytes(`${line}\r\n`))
           state = next
@@ -48,7 +54,10 @@ describe("AUTH", () => {
     assert.deepStrictEqual(talk(config, hello, `AUTH PLAIN ${good}`).replies[1]?.slice(0, 10), "538 5.7.11")
     assert.include(talkSecurely(config, hello).replies[0] ?? "", "250 AUTH CRAM-MD5 PLAIN LOGIN")
     assert.include(talk({ ...config, authBeforeTls: true }, hello).replies[0] ?? "", "250 AUTH CRAM-MD5 PLAIN LOGIN")
-    assert.include(talkSecurely({ ...config, legacyAuth: true }, hello).replies[0] ?? "", "250 AUTH=CRAM-MD5 PLAIN LOGIN")
+    assert.include(
+      talkSecurely({ ...config, legacyAuth: true }, hello).replies[0] ?? "",
+      "250 AUTH=CRAM-MD5 PLAIN LOGIN"
+    )
   })
 
   const rows: ReadonlyArray<readonly [string, ReadonlyArray<string>, ReadonlyArray<string>]> = [
@@ -63,11 +72,19 @@ describe("AUTH", () => {
     ["bad base64", [hello, "AUTH PLAIN", "?", "NOOP"], ["250-mx.ex", "334", "501 5.5.2", "250 2.0.0"]],
     ["bad base64 at once", [hello, "AUTH PLAIN ?", "NOOP"], ["250-mx.ex", "501 5.5.2", "250 2.0.0"]],
     ["an empty response", [hello, "AUTH PLAIN =", "NOOP"], ["250-mx.ex", "535 5.7.8", "250 2.0.0"]],
-    ["too long a response", [hello, "AUTH PLAIN", "A".repeat(13_000), "NOOP"], ["250-mx.ex", "334", "500 5.5.6", "250 2.0.0"]],
+    ["too long a response", [hello, "AUTH PLAIN", "A".repeat(13_000), "NOOP"], [
+      "250-mx.ex",
+      "334",
+      "500 5.5.6",
+      "250 2.0.0"
+    ]],
     ["as long as it may be", [hello, "AUTH PLAIN", "A".repeat(12_288)], ["250-mx.ex", "334", "535 5.7.8"]],
     ["at once, as long as it may be", [hello, `AUTH PLAIN ${"A".repeat(12_288)}`], ["250-mx.ex", "535 5.7.8"]],
     ["three failures", [hello, `AUTH PLAIN ${bad}`, `AUTH PLAIN ${bad}`, `AUTH PLAIN ${bad}`, "NOOP"], [
-      ...["250-mx.ex", "535 5.7.8", "535 5.7.8", "421 4.7.0"]
+      "250-mx.ex",
+      "535 5.7.8",
+      "535 5.7.8",
+      "421 4.7.0"
     ]]
   ]
   for (const [name, lines, expected] of rows) {
@@ -87,7 +104,10 @@ describe("AUTH", () => {
   })
 
   it("each exchange has a nonce of its own, the same in each run", () => {
-    const challenges = () => talkSecurely(config, hello, "AUTH CRAM-MD5", "*", "AUTH CRAM-MD5").replies.filter((reply) => reply.startsWith("334"))
+    const challenges = () =>
+      talkSecurely(config, hello, "AUTH CRAM-MD5", "*", "AUTH CRAM-MD5").replies.filter((reply) =>
+        reply.startsWith("334")
+      )
     assert.deepStrictEqual(challenges(), challenges())
     assert.strictEqual(new Set(challenges()).size, 2)
   })

@@ -14,31 +14,76 @@ const config: SimulatedServer.Config = {
 }
 
 const line = fc.constantFrom(
-  ...["EHLO client.example", "HELO client.example", "MAIL FROM:<a@b.example>", "MAIL FROM:<a@b.example> SIZE=400", "RCPT TO:<c@d.example>"],
-  ...["RCPT TO:<no@example.org>", "DATA", ".", "..", "text", "", "\r", "\n", ".\r", "BDAT 4", "BDAT 0 LAST", "RSET", "NOOP", "STARTTLS"],
-  ...["AUTH PLAIN", "AUTH PLAIN AGFubgBzZWNyZXQ=", "AUTH LOGIN", "YW5u", "c2VjcmV0", "*", "=", "QUIT", "é", "x".repeat(5000), "x".repeat(400)]
+  "EHLO client.example",
+  "HELO client.example",
+  "MAIL FROM:<a@b.example>",
+  "MAIL FROM:<a@b.example> SIZE=400",
+  "RCPT TO:<c@d.example>",
+  "RCPT TO:<no@example.org>",
+  "DATA",
+  ".",
+  "..",
+  "text",
+  "",
+  "\r",
+  "\n",
+  ".\r",
+  "BDAT 4",
+  "BDAT 0 LAST",
+  "RSET",
+  "NOOP",
+  "STARTTLS",
+  "AUTH PLAIN",
+  "AUTH PLAIN AGFubgBzZWNyZXQ=",
+  "AUTH LOGIN",
+  "YW5u",
+  "c2VjcmV0",
+  "*",
+  "=",
+  "QUIT",
+  "é",
+  "x".repeat(5000),
+  "x".repeat(400)
 )
-const session = fc.array(fc.tuple(line, fc.constantFrom("\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "")), { maxLength: 25 })
+const session = fc.array(fc.tuple(line, fc.constantFrom("\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "")), {
+  maxLength: 25
+})
   .map((lines) => bytes(`EHLO c.example\r\n${lines.map(([text, end]) => text + end).join("")}`))
 const places = fc.array(fc.nat({ max: 20_000 }), { maxLength: 12 })
 
 // Without the functions of an AUTH exchange under way, which are not comparable.
-const comparable = ([state, actions]: SimulatedServer.Step) => [{ ...state, exchange: state.exchange !== undefined, line: state.line.length, transaction: state.transaction?.content.length }, actions]
+const comparable = (
+  [state, actions]: SimulatedServer.Step
+) => [{
+  ...state,
+  exchange: state.exchange !== undefined,
+  line: state.line.length,
+  transaction: state.transaction?.content.length
+}, actions]
 
 describe("however the octets are cut", () => {
   const [greeted] = SimulatedServer.start(config)
 
   it("the actions are the same", () => {
     fc.assert(fc.property(session, places, (whole, places) => {
-      assert.deepStrictEqual(comparable(receiveAll(greeted, cut(whole, places))), comparable(SimulatedServer.receive(greeted, whole)))
+      assert.deepStrictEqual(
+        comparable(receiveAll(greeted, cut(whole, places))),
+        comparable(SimulatedServer.receive(greeted, whole))
+      )
     }))
   })
 
   it("also octet by octet", () => {
-    fc.assert(fc.property(session, (whole) => {
-      const octets = Array.from(whole, (octet) => new Uint8Array([octet]))
-      assert.deepStrictEqual(comparable(receiveAll(greeted, octets)), comparable(SimulatedServer.receive(greeted, whole)))
-    }), { numRuns: 50 })
+    fc.assert(
+      fc.property(session, (whole) => {
+        const octets = Array.from(whole, (octet) => new Uint8Array([octet]))
+        assert.deepStrictEqual(
+          comparable(receiveAll(greeted, octets)),
+          comparable(SimulatedServer.receive(greeted, whole))
+        )
+      }),
+      { numRuns: 50 }
+    )
   })
 
   it("a state may be continued twice", () => {
@@ -61,7 +106,9 @@ describe("content", () => {
   const { state } = talk({}, "EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>", "DATA")
 
   // Octets that matter, mostly.
-  const soup = fc.array(fc.constantFrom("\r", "\n", ".", "\r\n", "\r\n.", "x", "\u0000", "é"), { maxLength: 40 }).map((parts) => parts.join(""))
+  const soup = fc.array(fc.constantFrom("\r", "\n", ".", "\r\n", "\r\n.", "x", "\u0000", "é"), { maxLength: 40 }).map((
+    parts
+  ) => parts.join(""))
 
   it("core's encoding comes back normalised", () => {
     fc.assert(fc.property(soup, places, (text, places) => {
@@ -87,7 +134,20 @@ describe("content", () => {
     }))
   })
 
-  for (const end of ["\n.\n", "\r.\r", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r\n", "\n\r.\r\n", "\r\n.x\r\n", "\r\n..\r\n", "\r\n.\r\r\n"]) {
+  for (
+    const end of [
+      "\n.\n",
+      "\r.\r",
+      "\n.\r\n",
+      "\r\n.\n",
+      "\r\n.\r",
+      "\r.\r\n",
+      "\n\r.\r\n",
+      "\r\n.x\r\n",
+      "\r\n..\r\n",
+      "\r\n.\r\r\n"
+    ]
+  ) {
     it(`${JSON.stringify(end)} does not end it`, () => {
       const smuggled = bytes(`x${end}RSET`)
       const [after, actions] = SimulatedServer.receive(state, smuggled)
@@ -99,7 +159,13 @@ describe("content", () => {
   }
 
   it("takes ten mebibytes in small pieces, in linear time and space", () => {
-    const { state } = talk({ maxSize: 20_000_000 }, "EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>", "DATA")
+    const { state } = talk(
+      { maxSize: 20_000_000 },
+      "EHLO c.example",
+      "MAIL FROM:<a@b.example>",
+      "RCPT TO:<c@d.example>",
+      "DATA"
+    )
     const piece = bytes("0123456789abcde\r\n.")
     let current = state
     for (let i = 0; i < 600_000; i++) current = SimulatedServer.receive(current, piece)[0]

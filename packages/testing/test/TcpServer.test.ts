@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Plain } from "@postern/core"
+import { Plain, Reply } from "@postern/core"
 import { Effect, Redacted } from "effect"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
@@ -75,7 +75,7 @@ describe("TcpServer", () => {
       assert.match(heard, /^220 [^]*\r\n354 [^]*\r\n250 2\.0\.0 Ok: queued as 1\r\n221 2\.0\.0 Bye\r\n$/)
       assert.notInclude(heard, "STARTTLS")
       const patient = yield* dial(server.port)
-      yield* patient.until(/^220 .*\n/)
+      yield* patient.until(/\n/)
       for (const line of message.split(/(?<=\n)/)) patient.socket.write(line)
       yield* patient.until(/queued as 2/)
       assert.strictEqual(yield* server.open, 1)
@@ -136,10 +136,16 @@ describe("TcpServer", () => {
       const server = yield* TcpServer.make({ implicitTls: true }, { tls })
       const plain = yield* dial(server.port)
       plain.socket.write("EHLO c.example\r\n")
-      assert.strictEqual((yield* plain.closed).charCodeAt(0), 0x15)
+      assert.strictEqual(yield* plain.closed, "")
       yield* server.idle
       const starting = yield* TcpServer.make({}, { tls })
-      for (const leave of [(socket: Net.Socket) => socket.resetAndDestroy(), (socket: Net.Socket) => socket.end(), (socket: Net.Socket) => socket.write("QUIT\r\n")]) {
+      for (
+        const leave of [
+          (socket: Net.Socket) => socket.resetAndDestroy(),
+          (socket: Net.Socket) => socket.end(),
+          (socket: Net.Socket) => socket.write("QUIT\r\n")
+        ]
+      ) {
         const client = yield* dial(starting.port)
         client.socket.write("EHLO c.example\r\nSTARTTLS\r\n")
         yield* client.until(/^220 2\.0\.0 /m)
@@ -194,22 +200,26 @@ describe("TcpServer", () => {
 
   it.live("stops reading from a client that does not read", () =>
     Effect.gen(function*() {
-      const server = yield* TcpServer.make({})
+      // 20 MB of replies: more than the buffers on the way take.
+      const commands = 40_000
+      const server = yield* TcpServer.make({ reply: () => Reply.make(214, "x".repeat(500)) })
       const client = yield* dial(server.port)
-      yield* client.until(/^220 /)
+      yield* client.until(/^214 x/)
       client.socket.pause()
-      const helps = "HELP\r\n".repeat(200_000)
-      client.socket.write(helps)
-      // Its replies fill the buffers on the way, and so does what it has not taken: the write cannot end.
-      for (let turn = 0; turn < 200; turn++) yield* turnOfLoop
-      assert.isAbove(client.socket.writableLength, 0)
-      const [session] = yield* server.sessions
-      assert.isBelow(session?.commands.length ?? 0, 200_000)
+      client.socket.write("HELP\r\n".repeat(commands))
+      const answered = Effect.map(server.sessions, ([session]) => session?.commands.length ?? 0)
+      // Until it stands still, which it would with all of them answered if nothing stopped it.
+      let before = -1
+      for (let now = 0; now > before || now === 0; now = yield* answered) {
+        before = now
+        for (let turn = 0; turn < 100; turn++) yield* turnOfLoop
+      }
+      assert.isBelow(before, commands)
       client.socket.resume()
-      client.socket.write("QUIT\r\n")
-      yield* client.until(/^221 /m)
-      assert.lengthOf((yield* server.sessions)[0]?.commands ?? [], 200_001)
-    }), 20_000)
+      client.socket.end()
+      yield* client.closed
+      assert.strictEqual(yield* answered, commands)
+    }))
 
   it.live("takes no more connections than it may", () =>
     Effect.gen(function*() {

@@ -42,3 +42,14 @@ export const receiveAll = (state: SimulatedServer.State, pieces: ReadonlyArray<U
   }
   return [current, actions]
 }
+
+export const hello = "EHLO client.example"
+export const from = "MAIL FROM:<ann@example.net>"
+export const to = "RCPT TO:<ben@example.org>"
+
+/** First words of replies: the code, and the enhanced status code where there is one. */
+export const codes = (replies: ReadonlyArray<string>): ReadonlyArray<string | undefined> =>
+  replies.map((reply) => /^\d{3}(?: \d\.\d\.\d{1,2})?/.exec(reply)?.[0])
+
+export const codesOf = (config: SimulatedServer.Config, ...lines: ReadonlyArray<string>) =>
+  codes(talk(config, ...lines).replies)

@@ -30,7 +30,7 @@ export const login: Mechanism.Mechanism = {
     const withUser = (user: Uint8Array): Mechanism.ServerStep => ({
       _tag: "Challenge",
       challenge: prompts.password,
-      next: (password) => judge(context, Mechanism.textOf(user), Mechanism.textOf(password))
+      next: (password) => judge(context, Mechanism.strictTextOf(user), Mechanism.strictTextOf(password))
     })
     return initialResponse === undefined
       ? { _tag: "Challenge", challenge: prompts.user, next: withUser }
@@ -69,9 +69,13 @@ const mismatch = (detail: string) => Effect.fail(Mechanism.saslError("login-prom
 const utf8 = new TextEncoder()
 const prompts = { user: utf8.encode("Username:"), password: utf8.encode("Password:") }
 
-const judge = (context: Mechanism.ServerContext, user: string, password: string): Mechanism.ServerStep => {
-  const known = context.passwordOf(user)
-  return known !== undefined && Mechanism.sameText(Redacted.value(known), password)
+const judge = (
+  context: Mechanism.ServerContext,
+  user: string | undefined,
+  password: string | undefined
+): Mechanism.ServerStep => {
+  const known = user === undefined ? undefined : context.passwordOf(user)
+  return user !== undefined && password !== undefined && known !== undefined && Mechanism.sameText(Redacted.value(known), password)
     ? { _tag: "Accepted", identity: user }
     : { _tag: "Refused", problem: "authentication credentials invalid" }
 }

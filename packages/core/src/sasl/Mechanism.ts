@@ -151,12 +151,22 @@ export const checkPassword = (credentials: Password): Effect.Effect<Password, Sa
 
 const utf8 = new TextEncoder()
 const fromUtf8 = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true })
+const fromStrictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Octets of a text, marked as a secret. */
 export const secret = (text: string): Redacted.Redacted<Uint8Array> => Redacted.make(utf8.encode(text))
 
-/** The text of octets. */
+/** The text of octets, U+FFFD for what is no UTF-8: for prompts, which people read. */
 export const textOf = (bytes: Uint8Array): string => fromUtf8.decode(bytes)
+
+/** The text of octets, undefined where they are no UTF-8: for names and secrets, of which no two may look the same. */
+export const strictTextOf = (bytes: Uint8Array): string | undefined => {
+  try {
+    return fromStrictUtf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
 
 /** Compares without telling by its duration where the difference is. */
 export const sameText = (a: string, b: string): boolean => {

@@ -23,7 +23,7 @@ export const plain: Mechanism.Mechanism = {
 }
 
 const judge = (context: Mechanism.ServerContext, message: Uint8Array): Mechanism.ServerStep => {
-  const [authorizationId, user, password, ...more] = Mechanism.textOf(message).split("\0")
+  const [authorizationId, user, password, ...more] = Mechanism.strictTextOf(message)?.split("\0") ?? []
   if (authorizationId === undefined || user === undefined || password === undefined || more.length > 0) {
     return { _tag: "Refused", problem: "the message is not [authzid] NUL authcid NUL passwd" }
   }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Advice, Reason, Reply, SmtpError, Transcript } from "@postern/core"
+import { Advice, Reason, Reply, SmtpError, type Transcript } from "@postern/core"
 import { Schema } from "effect"
 
 const temporary = Reply.make(451, "try later", "4.3.0")
@@ -10,19 +10,35 @@ const samples: { readonly [T in Reason.Tag]: readonly [Reason.Of<T>, Advice.Faul
   InvalidInput: [Reason.make("InvalidInput", { what: "the address", problem: "no @" }), "you", "never"],
   OutOfSequence: [Reason.make("OutOfSequence", { step: "Data", phase: "ready" }), "you", "never"],
   ExtensionMissing: [Reason.make("ExtensionMissing", { extension: "SMTPUTF8", because: "of an é" }), "server", "never"],
-  ConnectionFailed: [Reason.make("ConnectionFailed", { host: "mx.example", port: 25, code: "ECONNREFUSED", detail: "refused" }), "network", "later"],
+  ConnectionFailed: [
+    Reason.make("ConnectionFailed", { host: "mx.example", port: 25, code: "ECONNREFUSED", detail: "refused" }),
+    "network",
+    "later"
+  ],
   ConnectionLost: [Reason.make("ConnectionLost", { step: "Mail", detail: "reset" }), "network", "now"],
   TimedOut: [Reason.make("TimedOut", { step: "Greeting", limit: 300_000 }), "network", "later"],
-  TlsModeMismatch: [Reason.make("TlsModeMismatch", { mode: "tls", use: "startTls", firstBytes: "220 mx" }), "you", "now"],
+  TlsModeMismatch: [
+    Reason.make("TlsModeMismatch", { mode: "tls", use: "startTls", firstBytes: "220 mx" }),
+    "you",
+    "now"
+  ],
   TlsUnavailable: [Reason.make("TlsUnavailable", { reply: undefined }), "tls", "never"],
   CertificateRefused: [Reason.make("CertificateRefused", { problem: "expired", detail: "yesterday" }), "tls", "never"],
   HandshakeFailed: [Reason.make("HandshakeFailed", { code: "EPROTO", detail: "no shared cipher" }), "tls", "later"],
   PlaintextInjected: [Reason.make("PlaintextInjected", { bytes: "250 evil" }), "tls", "never"],
-  ProtocolViolation: [Reason.make("ProtocolViolation", { step: "Greeting", expected: "220", received: "HTTP/1.1" }), "server", "later"],
+  ProtocolViolation: [
+    Reason.make("ProtocolViolation", { step: "Greeting", expected: "220", received: "HTTP/1.1" }),
+    "server",
+    "later"
+  ],
   GreetingRefused: [Reason.make("GreetingRefused", { reply: permanent }), "refusal", "never"],
   ServiceClosing: [Reason.make("ServiceClosing", { step: "Mail", reply: Reply.make(421, "bye") }), "server", "later"],
   CommandRefused: [Reason.make("CommandRefused", { step: "Vrfy", reply: permanent }), "refusal", "never"],
-  TemporaryFailure: [Reason.make("TemporaryFailure", { step: "Rcpt", reply: temporary, recipients: ["<a@b>"] }), "refusal", "later"],
+  TemporaryFailure: [
+    Reason.make("TemporaryFailure", { step: "Rcpt", reply: temporary, recipients: ["<a@b>"] }),
+    "refusal",
+    "later"
+  ],
   AuthenticationFailed: [
     Reason.make("AuthenticationFailed", {
       why: "bad credentials",
@@ -40,15 +56,33 @@ const samples: { readonly [T in Reason.Tag]: readonly [Reason.Of<T>, Advice.Faul
     "authentication",
     "never"
   ],
-  ServerNotVerified: [Reason.make("ServerNotVerified", { mechanism: "SCRAM-SHA-256", attempts: [] }), "authentication", "never"],
-  AuthenticationRequired: [Reason.make("AuthenticationRequired", { step: "Mail", reply: Reply.make(530, "login") }), "authentication", "never"],
+  ServerNotVerified: [
+    Reason.make("ServerNotVerified", { mechanism: "SCRAM-SHA-256", attempts: [] }),
+    "authentication",
+    "never"
+  ],
+  AuthenticationRequired: [
+    Reason.make("AuthenticationRequired", { step: "Mail", reply: Reply.make(530, "login") }),
+    "authentication",
+    "never"
+  ],
   RelayDenied: [
-    Reason.make("RelayDenied", { why: "not authenticated", step: "Rcpt", recipients: ["<a@b>"], identity: undefined, reply: permanent }),
+    Reason.make("RelayDenied", {
+      why: "not authenticated",
+      step: "Rcpt",
+      recipients: ["<a@b>"],
+      identity: undefined,
+      reply: permanent
+    }),
     "refusal",
     "never"
   ],
   SenderRefused: [Reason.make("SenderRefused", { reversePath: "<a@b>", reply: permanent }), "refusal", "never"],
-  RecipientsRefused: [Reason.make("RecipientsRefused", { recipients: ["<a@b>"], replies: [permanent] }), "refusal", "never"],
+  RecipientsRefused: [
+    Reason.make("RecipientsRefused", { recipients: ["<a@b>"], replies: [permanent] }),
+    "refusal",
+    "never"
+  ],
   ContentRefused: [Reason.make("ContentRefused", { reply: permanent }), "refusal", "never"],
   TooLarge: [Reason.make("TooLarge", { size: 2, limit: 1, reply: undefined }), "refusal", "never"],
   InDoubt: [Reason.make("InDoubt", { recipients: ["<a@b>"], detail: "reset" }), "network", "in doubt"]
@@ -94,8 +128,9 @@ describe("Advice", () => {
   it("every why and every problem of a certificate has its own advice", () => {
     const relay = (["not authenticated", "auth needs tls", "not allowed", "no auth offered"] as const)
       .map((why) => Advice.advice({ ...samples.RelayDenied[0], why }))
-    const auth = (["bad credentials", "temporary", "encryption required", "no mechanism worked", "exchange broken"] as const)
-      .map((why) => Advice.advice({ ...samples.AuthenticationFailed[0], why }))
+    const auth =
+      (["bad credentials", "temporary", "encryption required", "no mechanism worked", "exchange broken"] as const)
+        .map((why) => Advice.advice({ ...samples.AuthenticationFailed[0], why }))
     const certificate = Reason.CertificateRefused.fields.problem.literals
       .map((problem) => Advice.advice({ ...samples.CertificateRefused[0], problem }))
     for (const all of [relay, auth, certificate]) {
@@ -120,7 +155,9 @@ describe("Advice", () => {
 
   it("many recipients are not all listed", () => {
     const recipients = Array.from({ length: 1000 }, (_, i) => `<user${i}@example.org>`)
-    const problem = Advice.problem(Reason.make("RecipientsRefused", { recipients, replies: recipients.map(() => permanent) }))
+    const problem = Advice.problem(
+      Reason.make("RecipientsRefused", { recipients, replies: recipients.map(() => permanent) })
+    )
     assert.include(problem, "<user0@example.org>, <user1@example.org>, <user2@example.org> and 997 more")
     assert.isBelow(problem.length, 400)
   })

@@ -11,7 +11,13 @@ describe("Transcript", () => {
       { _tag: "Received", at: 1.26, reply: Reply.make(220, "mx.example ESMTP") },
       { _tag: "Sent", at: 1.5, line: "EHLO client.example" },
       { _tag: "Received", at: 12.34, reply: Reply.make(250, ["mx.example", "STARTTLS", ""]) },
-      { _tag: "TlsEstablished", at: 100, version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", verifiedBy: "the certificate" },
+      {
+        _tag: "TlsEstablished",
+        at: 100,
+        version: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256",
+        verifiedBy: "the certificate"
+      },
       { _tag: "ContentSent", at: 1234.5, octets: 1024 },
       { _tag: "Closed", at: 99_999.99, detail: "by the client" }
     ]
@@ -47,7 +53,11 @@ describe("Transcript", () => {
 
   it("law: one printable line a line, without what was said in AUTH", () => {
     fc.assert(fc.property(Arbitraries.command, Arbitraries.reply, (command, reply) => {
-      const shown = Transcript.render([{ _tag: "Sent", at: 0, line: CommandLine.render(command) }, { _tag: "Received", at: 1, reply }])
+      const shown = Transcript.render([{ _tag: "Sent", at: 0, line: CommandLine.render(command) }, {
+        _tag: "Received",
+        at: 1,
+        reply
+      }])
       assert.lengthOf(shown.split("\n"), 1 + reply.lines.length)
       assert.notMatch(shown.replaceAll("\n", ""), /[\u0000-\u001f\u007f-\u009f]/)
     }))

@@ -10,8 +10,15 @@ const read = (...lines: ReadonlyArray<string>) => Capabilities.fromEhlo(Reply.ma
 describe("Capabilities", () => {
   it("reads what a server offers", () => {
     const capabilities = read(
-      ...["PIPELINING", "SIZE 10240000", "VRFY", "ETRN", "STARTTLS", "AUTH PLAIN LOGIN", "ENHANCEDSTATUSCODES", "8BITMIME"],
-      ...["DSN", "SMTPUTF8", "CHUNKING", "LIMITS MAILMAX=20 RCPTMAX=100 RCPTDOMAINMAX=1"]
+      "PIPELINING",
+        "SIZE 10240000",
+        "VRFY",
+        "ETRN",
+        "STARTTLS",
+        "AUTH PLAIN LOGIN",
+        "ENHANCEDSTATUSCODES",
+        "8BITMIME",
+      "DSN", "SMTPUTF8", "CHUNKING", "LIMITS MAILMAX=20 RCPTMAX=100 RCPTDOMAINMAX=1"
     )
     assert.deepStrictEqual(capabilities, {
       domain: "mx.example",
@@ -46,7 +53,9 @@ describe("Capabilities", () => {
   it("offers nothing that was not said", () => {
     const capabilities = read()
     assert.deepStrictEqual(capabilities.keywords, {})
-    assert.isFalse(capabilities.startTls || capabilities.pipelining || capabilities.eightBitMime || capabilities.smtpUtf8)
+    assert.isFalse(
+      capabilities.startTls || capabilities.pipelining || capabilities.eightBitMime || capabilities.smtpUtf8
+    )
     assert.isFalse(capabilities.chunking || capabilities.enhancedStatusCodes || capabilities.dsn)
     assert.isUndefined(capabilities.size)
     assert.isUndefined(capabilities.limits)
@@ -85,7 +94,19 @@ describe("Capabilities", () => {
   })
 
   it("lines that are none tell nothing", () => {
-    const capabilities = read("", " ", "-", "=", "STARTTLS=", "STARTTLS:", "XX_Y", "START TLS", "__proto__ x", "ＳＩＺＥ 5", "sıze 5")
+    const capabilities = read(
+      "",
+      " ",
+      "-",
+      "=",
+      "STARTTLS=",
+      "STARTTLS:",
+      "XX_Y",
+      "START TLS",
+      "__proto__ x",
+      "ＳＩＺＥ 5",
+      "sıze 5"
+    )
     assert.deepStrictEqual(Object.keys(capabilities.keywords), ["START"])
     assert.isFalse(capabilities.startTls)
   })
@@ -111,7 +132,11 @@ describe("Capabilities", () => {
     ["LIMITS", { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined }],
     ["LIMITS RCPTMAX=20", { mailMax: undefined, rcptMax: 20, rcptDomainMax: undefined }],
     ["limits rcptmax=20 MailMax=999999", { mailMax: 999_999, rcptMax: 20, rcptDomainMax: undefined }],
-    ["LIMITS MAILMAX=0 RCPTMAX=1000000 RCPTDOMAINMAX=01", { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined }],
+    ["LIMITS MAILMAX=0 RCPTMAX=1000000 RCPTDOMAINMAX=01", {
+      mailMax: undefined,
+      rcptMax: undefined,
+      rcptDomainMax: undefined
+    }],
     ["LIMITS MAILMAX= RCPTMAX RCPTDOMAINMAX=x", { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined }],
     ["LIMITS XMAILMAX=5", { mailMax: undefined, rcptMax: undefined, rcptDomainMax: undefined }]
   ]
@@ -139,7 +164,10 @@ describe("Capabilities", () => {
       const capabilities = Capabilities.fromEhlo(reply)
       assert.isTrue(is(capabilities))
       assert.strictEqual(capabilities.startTls, Capabilities.has(capabilities, "starttls"))
-      assert.strictEqual(capabilities.auth.length > 0, (Capabilities.parameters(capabilities, "AUTH") ?? []).some((it) => /^[\w-]{1,20}$/.test(it)))
+      assert.strictEqual(
+        capabilities.auth.length > 0,
+        (Capabilities.parameters(capabilities, "AUTH") ?? []).some((it) => /^[\w-]{1,20}$/.test(it))
+      )
       for (const name of capabilities.auth) assert.match(name, /^[A-Z0-9_-]{1,20}$/)
       for (const keyword of Object.keys(capabilities.keywords)) assert.match(keyword, /^[A-Z0-9][A-Z0-9-]*$/)
     }))

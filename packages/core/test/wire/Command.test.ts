@@ -21,7 +21,11 @@ describe("Command", () => {
     for (const name of ["PLAIN", "plain", "SCRAM-SHA-256-PLUS", "X_1", "A".repeat(20)]) {
       assert.strictEqual(accepted(Command.auth(name)).mechanism, name.toUpperCase())
     }
-    refused(...["", "A".repeat(21), "PLA IN", "PLAIN\r\nRSET", "PLÄIN", "A.B", "A=", "ı".repeat(3)].map((name) => Command.auth(name)))
+    refused(
+      ...["", "A".repeat(21), "PLA IN", "PLAIN\r\nRSET", "PLÄIN", "A.B", "A=", "ı".repeat(3)].map((name) =>
+        Command.auth(name)
+      )
+    )
   })
 
   it("auth tells no initial response from an empty one", () => {
@@ -30,19 +34,35 @@ describe("Command", () => {
   })
 
   it("bdat takes whole numbers of octets", () => {
-    for (const size of [0, 1, 1024, Number.MAX_SAFE_INTEGER]) assert.strictEqual(accepted(Command.bdat(size, true)).size, size)
+    for (const size of [0, 1, 1024, Number.MAX_SAFE_INTEGER]) {
+      assert.strictEqual(accepted(Command.bdat(size, true)).size, size)
+    }
     refused(...[-1, 0.5, NaN, Infinity, 2 ** 53].map((size) => Command.bdat(size, false)))
   })
 
   it("free text has something in it, nothing around it, and no control character", () => {
-    for (const make of [Command.vrfy, Command.expn, Command.helpOn, Command.noopWith]) {
+    const makers: ReadonlyArray<
+      (text: string) => Result.Result<{ readonly argument: string | undefined }, Command.CommandError>
+    > = [
+      Command.vrfy,
+      Command.expn,
+      Command.helpOn,
+      Command.noopWith
+    ]
+    for (const make of makers) {
       for (const text of ["x", "Joe Blow", "a\tb", "用户"]) assert.strictEqual(accepted(make(text)).argument, text)
-      refused(...["", " ", " x", "x ", "x\n", "\tx", "x\r\nQUIT", "x\0", "x\u001b[2J", "x\u007f", "\ud800"].map((text) => make(text)))
+      refused(
+        ...["", " ", " x", "x ", "x\n", "\tx", "x\r\nQUIT", "x\0", "x\u001b[2J", "x\u007f", "\ud800"].map((text) =>
+          make(text)
+        )
+      )
     }
   })
 
   it("etrn takes one word", () => {
-    for (const text of ["example.com", "@example.com", "#queue"]) assert.strictEqual(accepted(Command.etrn(text)).argument, text)
+    for (const text of ["example.com", "@example.com", "#queue"]) {
+      assert.strictEqual(accepted(Command.etrn(text)).argument, text)
+    }
     refused(...["", "a b", "a\tb", "a\r\nRSET"].map(Command.etrn))
   })
 
@@ -52,7 +72,9 @@ describe("Command", () => {
     assert.deepStrictEqual(accepted(Command.parameter("X-é".slice(0, 2), "é")), { keyword: "X-", value: "é" })
     refused(
       ...["", "-X", "X Y", "X=Y", "X_Y", "É", "X\r\n"].map((keyword) => Command.parameter(keyword)),
-      ...["", " ", "a b", "a=b", "a\0", "a\r\nRCPT TO:<x@y>", "\u007f", "\udc00"].map((value) => Command.parameter("X", value))
+      ...["", " ", "a b", "a=b", "a\0", "a\r\nRCPT TO:<x@y>", "\u007f", "\udc00"].map((value) =>
+        Command.parameter("X", value)
+      )
     )
   })
 
@@ -102,6 +124,8 @@ describe("xtext (RFC 3461 §4)", () => {
   }
 
   it("what is no xtext gives nothing", () => {
-    for (const text of ["a=b", "a b", "+", "+4", "+4g", "+0d", "é", "+FF", "a\r"]) assert.isUndefined(Command.fromXtext(text), text)
+    for (const text of ["a=b", "a b", "+", "+4", "+4g", "+0d", "é", "+FF", "a\r"]) {
+      assert.isUndefined(Command.fromXtext(text), text)
+    }
   })
 })

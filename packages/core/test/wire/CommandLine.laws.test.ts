@@ -23,12 +23,17 @@ const open = (command: Command.Command): unknown =>
 
 const within = (command: Command.Command) => command._tag === "AuthResponse" || command._tag === "AuthCancel"
 
-const decode = (command: Command.Command, line: string) => within(command) ? CommandLine.decodeAuth(line) : CommandLine.decode(line)
+const decode = (command: Command.Command, line: string) =>
+  within(command) ? CommandLine.decodeAuth(line) : CommandLine.decode(line)
 
 const hostile = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.string({ unit: fc.constantFrom(..."AUTHMAILRCPTDEFROM:<>@=\"\\ \t\r\n\0.-+aé\u00a0\u2028") }),
-  fc.tuple(Arbitraries.command, fc.nat(), fc.constantFrom("", "\r\n", "\n", "\0", "\"", "<", ">", "=", " ", "\ud800", "é"))
+  fc.tuple(
+    Arbitraries.command,
+    fc.nat(),
+    fc.constantFrom("", "\r\n", "\n", "\0", "\"", "<", ">", "=", " ", "\ud800", "é")
+  )
     .map(([command, seed, inserted]) => {
       const line = lineOf(command)
       const at = seed % (line.length + 1)
@@ -79,7 +84,9 @@ describe("CommandLine laws", () => {
             assert.isNotEmpty(result.failure.problem)
           } else {
             assert.notMatch(lineOf(result.success), /[\r\n\0]/)
-            const again = Result.getOrThrow(decode(result.success, lineOf(result.success)) as Result.Result<Command.Command>)
+            const again = Result.getOrThrow(
+              decode(result.success, lineOf(result.success)) as Result.Result<Command.Command>
+            )
             assert.deepStrictEqual(open(again), open(result.success))
           }
         }
@@ -122,7 +129,14 @@ describe("CommandLine laws", () => {
     const secret = fc.uint8Array({ minLength: 8, maxLength: 60 })
     fc.assert(fc.property(secret, (bytes) => {
       const raw = Buffer.from(bytes)
-      const hidden = [raw.toString("latin1"), raw.toString("utf8"), raw.toString("base64"), raw.toString("hex"), bytes.join(","), bytes.join(", ")]
+      const hidden = [
+        raw.toString("latin1"),
+        raw.toString("utf8"),
+        raw.toString("base64"),
+        raw.toString("hex"),
+        bytes.join(","),
+        bytes.join(", ")
+      ]
       const secrets = Redacted.make(bytes)
       for (const command of [Result.getOrThrow(Command.auth("PLAIN", secrets)), Command.authResponse(secrets)]) {
         const shown = [
@@ -147,10 +161,19 @@ describe("CommandLine laws", () => {
   })
 
   it("mailboxes are read back from MAIL and RCPT with whatever parameters", () => {
-    fc.assert(fc.property(AddressArbitraries.mailbox, fc.array(Arbitraries.parameter, { maxLength: 5 }), (mailbox, parameters) => {
-      for (const command of [Command.mail(mailbox, parameters), Command.rcpt(mailbox, parameters)]) {
-        assert.deepStrictEqual(Result.getOrThrow(CommandLine.decode(lineOf(command)) as Result.Result<Command.Command>), command)
-      }
-    }))
+    fc.assert(
+      fc.property(
+        AddressArbitraries.mailbox,
+        fc.array(Arbitraries.parameter, { maxLength: 5 }),
+        (mailbox, parameters) => {
+          for (const command of [Command.mail(mailbox, parameters), Command.rcpt(mailbox, parameters)]) {
+            assert.deepStrictEqual(
+              Result.getOrThrow(CommandLine.decode(lineOf(command)) as Result.Result<Command.Command>),
+              command
+            )
+          }
+        }
+      )
+    )
   })
 })

@@ -27,22 +27,53 @@ const examples: ReadonlyArray<readonly [string, string, Command.Command]> = [
   ["RFC 5321 §4.1.1.9", "NOOP", Command.noop],
   ["RFC 5321 §4.5.5", "MAIL FROM:<>", Command.mail(null)],
   ["RFC 5321 §4.5.1", "RCPT TO:<Postmaster>", Command.rcpt("postmaster")],
-  ["RFC 1870 §6", "MAIL FROM:<ned@thor.innosoft.com> SIZE=500000", Command.mail(mailbox("ned@thor.innosoft.com"), [parameter("SIZE", "500000")])],
+  [
+    "RFC 1870 §6",
+    "MAIL FROM:<ned@thor.innosoft.com> SIZE=500000",
+    Command.mail(mailbox("ned@thor.innosoft.com"), [parameter("SIZE", "500000")])
+  ],
   ["RFC 3207 §5", "STARTTLS", Command.startTls],
   ["RFC 4954 §4.1", "AUTH PLAIN dGVzdAB0ZXN0ADEyMzQ=", get(Command.auth("PLAIN", secret("test\0test\x001234")))],
   ["RFC 4954 §4.1", "AUTH DIGEST-MD5", get(Command.auth("DIGEST-MD5"))],
   ["RFC 4954 §4.1", "AUTH EXTERNAL =", get(Command.auth("EXTERNAL", secret("")))],
-  ["RFC 4954 §5.1", "MAIL FROM:<e=mc2@example.com> AUTH=e+3Dmc2@example.com", Command.mail(mailbox("e=mc2@example.com"), [parameter("AUTH", "e+3Dmc2@example.com")])],
+  [
+    "RFC 4954 §5.1",
+    "MAIL FROM:<e=mc2@example.com> AUTH=e+3Dmc2@example.com",
+    Command.mail(mailbox("e=mc2@example.com"), [parameter("AUTH", "e+3Dmc2@example.com")])
+  ],
   ["RFC 3030 §4.1", "BDAT 86 LAST", get(Command.bdat(86, true))],
   ["RFC 3030 §4.2", "BDAT 100000", get(Command.bdat(100_000, false))],
-  ["RFC 3030 §4.2", "MAIL FROM:<ned@ymir.claremont.edu> BODY=BINARYMIME", Command.mail(mailbox("ned@ymir.claremont.edu"), [parameter("BODY", "BINARYMIME")])],
+  [
+    "RFC 3030 §4.2",
+    "MAIL FROM:<ned@ymir.claremont.edu> BODY=BINARYMIME",
+    Command.mail(mailbox("ned@ymir.claremont.edu"), [parameter("BODY", "BINARYMIME")])
+  ],
   ["RFC 1985 §6", "ETRN @foo.com", get(Command.etrn("@foo.com"))],
   ["RFC 1985 §6", "ETRN #uucp", get(Command.etrn("#uucp"))],
   ["RFC 2033 §4.2", "LHLO foo.edu", Command.lhlo(domain("foo.edu"))],
-  ["RFC 3461 §10.1", "RCPT TO:<Bob@Example.COM> NOTIFY=SUCCESS ORCPT=rfc822;Bob@Example.COM", Command.rcpt(mailbox("Bob@example.com"), [parameter("NOTIFY", "SUCCESS"), parameter("ORCPT", "rfc822;Bob@Example.COM")])],
-  ["RFC 6531 §3.4", "MAIL FROM:<用户@example.com> SMTPUTF8", Command.mail(mailbox("用户@example.com"), [parameter("SMTPUTF8")])],
-  ["Postfix XCLIENT", "XCLIENT NAME=spike.porcupine.org ADDR=168.100.189.2", get(Command.xclient({ NAME: "spike.porcupine.org", ADDR: "168.100.189.2" }))],
-  ["Postfix XCLIENT", "XCLIENT NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::1 LOGIN=a+20b", get(Command.xclient({ NAME: "[UNAVAILABLE]", ADDR: "IPV6:2001:db8::1", LOGIN: "a b" }))]
+  [
+    "RFC 3461 §10.1",
+    "RCPT TO:<Bob@Example.COM> NOTIFY=SUCCESS ORCPT=rfc822;Bob@Example.COM",
+    Command.rcpt(mailbox("Bob@example.com"), [
+      parameter("NOTIFY", "SUCCESS"),
+      parameter("ORCPT", "rfc822;Bob@Example.COM")
+    ])
+  ],
+  [
+    "RFC 6531 §3.4",
+    "MAIL FROM:<用户@example.com> SMTPUTF8",
+    Command.mail(mailbox("用户@example.com"), [parameter("SMTPUTF8")])
+  ],
+  [
+    "Postfix XCLIENT",
+    "XCLIENT NAME=spike.porcupine.org ADDR=168.100.189.2",
+    get(Command.xclient({ NAME: "spike.porcupine.org", ADDR: "168.100.189.2" }))
+  ],
+  [
+    "Postfix XCLIENT",
+    "XCLIENT NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::1 LOGIN=a+20b",
+    get(Command.xclient({ NAME: "[UNAVAILABLE]", ADDR: "IPV6:2001:db8::1", LOGIN: "a b" }))
+  ]
 ]
 
 const open = (command: Command.Command): unknown =>
@@ -85,7 +116,8 @@ describe("CommandLine", () => {
     ["vrfy <ann@example.org>", "VRFY <ann@example.org>"]
   ]
   for (const [line, canonical] of spelled) {
-    it(`reads ${JSON.stringify(line)}`, () => assert.strictEqual(CommandLine.render(get(CommandLine.decode(line))), canonical))
+    it(`reads ${JSON.stringify(line)}`, () =>
+      assert.strictEqual(CommandLine.render(get(CommandLine.decode(line))), canonical))
   }
 
   const wrong: ReadonlyArray<readonly [500 | 501, string]> = [
@@ -167,7 +199,23 @@ describe("CommandLine within AUTH", () => {
     assert.deepStrictEqual(open(get(CommandLine.decodeAuth(""))), open(Command.authResponse(secret(""))))
   })
 
-  for (const line of ["=", "====", "**", "dGl", "dG=t", "dGlt====", "dG lt", " dGlt", "dGlt\r\n", "dGlt\n", "dG-_", "dGlté", "A==="]) {
+  for (
+    const line of [
+      "=",
+      "====",
+      "**",
+      "dGl",
+      "dG=t",
+      "dGlt====",
+      "dG lt",
+      " dGlt",
+      "dGlt\r\n",
+      "dGlt\n",
+      "dG-_",
+      "dGlté",
+      "A==="
+    ]
+  ) {
     it(`refuses ${JSON.stringify(line)} and does not repeat it`, () => {
       const result = CommandLine.decodeAuth(line)
       assert.isTrue(Result.isFailure(result))

@@ -40,7 +40,10 @@ describe("Content laws", () => {
 
   it("decodeData(encodeData(content)) is normalize(content)", () => {
     fc.assert(
-      fc.property(content, (bytes) => assert.deepStrictEqual(Content.decodeData(Content.encodeData(bytes)), Content.normalize(bytes))),
+      fc.property(
+        content,
+        (bytes) => assert.deepStrictEqual(Content.decodeData(Content.encodeData(bytes)), Content.normalize(bytes))
+      ),
       runs
     )
   })

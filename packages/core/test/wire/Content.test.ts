@@ -52,18 +52,29 @@ describe("Content", () => {
 
   // The ends of data that published smuggling attacks are made of: one server takes them for the end, another does not.
   const ends = [
-    ...["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\n", "\n.\r", "\r\n.\r", "\r.\r\n", "\r\n.\r\r\n", "\r\r\n.\r\r\n"],
-    ...["\r\n\0.\r\n", "\r\n.\0\r\n", "\r\n.\r\n", "\n\n.\r\n", "\r\r.\r\n", "\n\r.\r\n", "\r\n\n.\n", "\n.\n\n", "\r\n.\n\r"]
+    "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\n", "\n.\r", "\r\n.\r", "\r.\r\n", "\r\n.\r\r\n", "\r\r\n.\r\r\n",
+    "\r\n\0.\r\n",
+      "\r\n.\0\r\n",
+      "\r\n.\r\n",
+      "\n\n.\r\n",
+      "\r\r.\r\n",
+      "\n\r.\r\n",
+      "\r\n\n.\n",
+      "\n.\n\n",
+      "\r\n.\n\r"
   ]
   for (const end of ends) {
     it(`no command is smuggled behind ${JSON.stringify(end)}`, () => {
-      const content = `From: a@example.org\r\n\r\nhello${end}MAIL FROM:<evil@example.org>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\nspam\r\n`
+      const content =
+        `From: a@example.org\r\n\r\nhello${end}MAIL FROM:<evil@example.org>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\nspam\r\n`
       const wire = text(Content.encodeData(utf8.encode(content))) ?? ""
       assert.isTrue(wire.endsWith("\r\n.\r\n"))
       assert.notMatch(wire.replaceAll("\r\n", ""), /[\r\n]/)
       // However a server reads line ends: no line but the last is a lone dot.
       for (const lineEnd of ["\r\n", "\n", "\r", /\r?\n|\r/]) {
-        const alone = wire.split(lineEnd).map((line) => line.replace(/[\r\n]/g, "")).flatMap((line, i) => line === "." ? [i] : [])
+        const alone = wire.split(lineEnd).map((line) => line.replace(/[\r\n]/g, "")).flatMap((line, i) =>
+          line === "." ? [i] : []
+        )
         assert.deepStrictEqual(alone, [wire.split(lineEnd).length - 2], String(lineEnd))
       }
     })
@@ -76,7 +87,21 @@ describe("Content", () => {
     assert.deepStrictEqual(Content.measure(Uint8Array.of(10, 10, 0x80)), { size: 7, eightBit: true })
   })
 
-  for (const wire of ["", ".", ".\r", "\r\n", "a\r\n", "a\r\n.\n", "a\n.\r\n", "a.\r\n", "a\r\n..\r\n", "\n.\r\n", "a\r\n.\r\nb"]) {
+  for (
+    const wire of [
+      "",
+      ".",
+      ".\r",
+      "\r\n",
+      "a\r\n",
+      "a\r\n.\n",
+      "a\n.\r\n",
+      "a.\r\n",
+      "a\r\n..\r\n",
+      "\n.\r\n",
+      "a\r\n.\r\nb"
+    ]
+  ) {
     it(`decodeData does not take ${JSON.stringify(wire)} for complete`, () => {
       assert.isUndefined(Content.decodeData(utf8.encode(wire)))
     })
@@ -85,13 +110,24 @@ describe("Content", () => {
   it("does not change the content it is given, nor share memory with it", () => {
     const bytes = utf8.encode("a\r\n.b\r\n")
     const before = bytes.slice()
-    for (const out of [Content.normalize(bytes), Content.encodeData(bytes), Content.decodeData(Content.encodeData(bytes))]) {
+    for (
+      const out of [Content.normalize(bytes), Content.encodeData(bytes), Content.decodeData(Content.encodeData(bytes))]
+    ) {
       out?.fill(0)
       assert.deepStrictEqual(bytes, before)
     }
   })
 
-  for (const [name, unit] of [["CR", "\r"], ["LF", "\n"], ["dots", "."], ["dot lines", ".\n"], ["CR then letters", "\ra"], ["letters", "a"]] as const) {
+  for (
+    const [name, unit] of [
+      ["CR", "\r"],
+      ["LF", "\n"],
+      ["dots", "."],
+      ["dot lines", ".\n"],
+      ["CR then letters", "\ra"],
+      ["letters", "a"]
+    ] as const
+  ) {
     it(`a megabyte of ${name}`, () => {
       const bytes = utf8.encode(unit.repeat(1_048_576 / unit.length))
       const wire = Content.encodeData(bytes)

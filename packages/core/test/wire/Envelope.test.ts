@@ -17,7 +17,10 @@ const mailbox = (text: string) => Result.getOrThrow(Address.parse(text))
 describe("Envelope", () => {
   it("takes text in the forms people write", () => {
     assert.deepStrictEqual(
-      shown({ from: "Ann <ann@Example.org>", to: ["<ben@example.net>", " eve@example.net ", "\"Doe, John\" <john@example.net>"] }),
+      shown({
+        from: "Ann <ann@Example.org>",
+        to: ["<ben@example.net>", " eve@example.net ", "\"Doe, John\" <john@example.net>"]
+      }),
       ["<ann@example.org>", "<ben@example.net>", "<eve@example.net>", "<john@example.net>"]
     )
   })
@@ -76,11 +79,23 @@ describe("Envelope", () => {
   })
 
   it("law: any mailboxes, parsed or written out, make the same envelope", () => {
-    fc.assert(fc.property(AddressArbitraries.mailbox, fc.array(AddressArbitraries.mailbox, { minLength: 1, maxLength: 4 }), (from, to) => {
-      const envelope = made({ from, to })
-      assert.deepStrictEqual(made({ from: Address.format(from), to: to.map((it) => `<${Address.format(it)}>`) }), envelope)
-      assert.deepStrictEqual(envelope.forwardPaths, to)
-    }))
+    fc.assert(
+      fc.property(
+        AddressArbitraries.mailbox,
+        fc.array(AddressArbitraries.mailbox, { minLength: 1, maxLength: 4 }),
+        (from, to) => {
+          const envelope = made({ from, to })
+          assert.deepStrictEqual(
+            made({
+              from: Address.format(from),
+              to: to.map((it) => `<${Address.format(it)}>`)
+            }),
+            envelope
+          )
+          assert.deepStrictEqual<ReadonlyArray<Address.ForwardPath>>(envelope.forwardPaths, to)
+        }
+      )
+    )
   })
 
   it("law: never throws, and lets nothing through that is no address", () => {

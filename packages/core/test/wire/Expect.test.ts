@@ -64,7 +64,10 @@ describe("Expect.table", () => {
   // RFC 5321 §4.5.3.2
   it("waits as long as RFC 5321 says", () => {
     const minutes = (step: Expect.Step) => Duration.toMillis(Expect.table[step].timeLimit) / 60_000
-    assert.deepStrictEqual([minutes("Greeting"), minutes("Mail"), minutes("Rcpt"), minutes("Data"), minutes("Content")], [5, 5, 5, 2, 10])
+    assert.deepStrictEqual(
+      [minutes("Greeting"), minutes("Mail"), minutes("Rcpt"), minutes("Data"), minutes("Content")],
+      [5, 5, 5, 2, 10]
+    )
   })
 
   it("a challenge is one line; a final yes may be several", () => {
@@ -93,10 +96,16 @@ describe("Expect.read", () => {
   })
 
   it("challenges, and the end of the exchange", () => {
-    assert.deepStrictEqual(ok(Expect.read(auth, Reply.make(334, "VXNlcm5hbWU6"))), { _tag: "Challenge", text: "VXNlcm5hbWU6" })
+    assert.deepStrictEqual(ok(Expect.read(auth, Reply.make(334, "VXNlcm5hbWU6"))), {
+      _tag: "Challenge",
+      text: "VXNlcm5hbWU6"
+    })
     const reply = Reply.make(235, "ok", "2.7.0")
     assert.deepStrictEqual(ok(Expect.read(auth, reply)), { _tag: "Accepted", reply })
-    assert.deepStrictEqual(Expect.read(auth, Reply.make(250, "ok")), Result.fail(Expect.refused("Auth", Reply.make(250, "ok"))))
+    assert.deepStrictEqual(
+      Expect.read(auth, Reply.make(250, "ok")),
+      Result.fail(Expect.refused("Auth", Reply.make(250, "ok")))
+    )
   })
 
   it("what VRFY and EXPN found", () => {
@@ -105,7 +114,10 @@ describe("Expect.read", () => {
       mailboxes: ["Ann <ann@example.org>"]
     })
     assert.deepStrictEqual(ok(Expect.read(vrfy, Reply.make(252, "who knows"))), { certain: false, mailboxes: [] })
-    assert.deepStrictEqual(ok(Expect.read(expn, Reply.make(250, ["a@example.org", "b@example.org"]))), ["a@example.org", "b@example.org"])
+    assert.deepStrictEqual(ok(Expect.read(expn, Reply.make(250, ["a@example.org", "b@example.org"]))), [
+      "a@example.org",
+      "b@example.org"
+    ])
   })
 
   it("help, without enhanced status codes", () => {

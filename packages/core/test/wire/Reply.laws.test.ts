@@ -20,7 +20,11 @@ const decodeAll = (chunks: ReadonlyArray<Uint8Array>, limits?: Reply.Limits): Re
 
 const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => Uint8Array.from(parts.flatMap((part) => [...part]))
 
-const limits = fc.record({ line: fc.integer({ min: 1, max: 120 }), lines: fc.integer({ min: 1, max: 5 }), bytes: fc.integer({ min: 1, max: 300 }) })
+const limits = fc.record({
+  line: fc.integer({ min: 1, max: 120 }),
+  lines: fc.integer({ min: 1, max: 5 }),
+  bytes: fc.integer({ min: 1, max: 300 })
+})
 
 describe("Reply laws", () => {
   it("decode(encode(replies)) is the replies", () => {
@@ -109,9 +113,11 @@ describe("Reply laws", () => {
   })
 
   it("make never lets a control character or half a character through", () => {
-    fc.assert(fc.property(fc.integer({ min: 200, max: 599 }), fc.array(fc.string({ unit: "binary" })), (code, texts) => {
-      const reply = Reply.make(code, [...texts, "\ud800", "a\r\n250 b"])
-      assert.deepStrictEqual(decodeAll([Reply.encode(reply)]), [reply])
-    }))
+    fc.assert(
+      fc.property(fc.integer({ min: 200, max: 599 }), fc.array(fc.string({ unit: "binary" })), (code, texts) => {
+        const reply = Reply.make(code, [...texts, "\ud800", "a\r\n250 b"])
+        assert.deepStrictEqual(decodeAll([Reply.encode(reply)]), [reply])
+      })
+    )
   })
 })

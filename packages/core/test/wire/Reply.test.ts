@@ -4,7 +4,7 @@ import { Result } from "effect"
 
 const utf8 = new TextEncoder()
 const bytes = (...parts: ReadonlyArray<string | ReadonlyArray<number>>): Uint8Array =>
-  Uint8Array.from(parts.flatMap((part) => typeof part === "string" ? [...utf8.encode(part)] : part))
+  Uint8Array.from(parts.flatMap((part) => typeof part === "string" ? Array.from(utf8.encode(part)) : part))
 
 /** Everything a decoder makes of the bytes: `[code, ...lines]` a reply, and the problem it ends in. */
 const decode = (input: string | Uint8Array, limits?: Reply.Limits): ReadonlyArray<unknown> => {
@@ -27,34 +27,41 @@ const failure = (input: Uint8Array, limits?: Reply.Limits): Reply.ReplyError => 
 }
 
 describe("Reply.decoder", () => {
-  const accepted: ReadonlyArray<readonly [string, string | Uint8Array, ...Array<readonly [number, ...Array<string>]>]> = [
-    ["one line", "250 ok\r\n", [250, "ok"]],
-    ["several lines", "250-mx.example\r\n250-SIZE 1000\r\n250 HELP\r\n", [250, "mx.example", "SIZE 1000", "HELP"]],
-    ["several replies", "250 a\r\n354 b\r\n250 c\r\n", [250, "a"], [354, "b"], [250, "c"]],
-    ["bare LF", "250-a\n250 b\n", [250, "a", "b"]],
-    ["line ends mixed", "250-a\r\n250-b\n250 c\r\n", [250, "a", "b", "c"]],
-    ["the code alone", "250\r\n", [250, ""]],
-    ["the code alone and LF", "250\n", [250, ""]],
-    ["the code, a blank, nothing", "250 \r\n", [250, ""]],
-    ["the code, a hyphen, nothing", "250-\r\n250 \r\n", [250, "", ""]],
-    ["a continued reply that ends in the code alone", "250-a\r\n250\r\n", [250, "a", ""]],
-    ["no separator", "220smtp.example\r\n", [220, "smtp.example"]],
-    ["a tab as separator", "220\tsmtp.example\r\n", [220, "smtp.example"]],
-    ["another character as separator", "220_smtp\r\n", [220, "_smtp"]],
-    ["more blanks belong to the text", "250   ok \r\n", [250, "  ok "]],
-    ["a hyphen belongs to the text", "250 -ok\r\n", [250, "-ok"]],
-    ["a tab in the text", "250 a\tb\r\n", [250, "a\tb"]],
-    ["a code in the text", "250 250 ok\r\n", [250, "250 ok"]],
-    ["UTF-8", "550 пользователь не найден 🙃\r\n", [550, "пользователь не найден 🙃"]],
-    ["Latin-1", bytes("550 Bo", [0xee], "te inconnue, d", [0xe9], "sol", [0xe9], "\r\n"), [550, "Boîte inconnue, désolé"]],
-    ["UTF-8 on one line, Latin-1 on the next", bytes("550-é\r\n550 ", [0xe9], "\r\n"), [550, "é", "é"]],
-    ["a byte order mark in the text", "250 \ufeffok\r\n", [250, "\ufeffok"]],
-    ["421", "421 4.3.0 closing\r\n", [421, "4.3.0 closing"]],
-    ["334 without text", "334 \r\n", [334, ""]],
-    ["codes that no RFC has", "299 a\r\n599 b\r\n", [299, "a"], [599, "b"]],
-    // RFC 5321 appendix D.1
-    ["a greeting", "220 foo.com Simple Mail Transfer Service Ready\r\n", [220, "foo.com Simple Mail Transfer Service Ready"]]
-  ]
+  const accepted: ReadonlyArray<readonly [string, string | Uint8Array, ...Array<readonly [number, ...Array<string>]>]> =
+    [
+      ["one line", "250 ok\r\n", [250, "ok"]],
+      ["several lines", "250-mx.example\r\n250-SIZE 1000\r\n250 HELP\r\n", [250, "mx.example", "SIZE 1000", "HELP"]],
+      ["several replies", "250 a\r\n354 b\r\n250 c\r\n", [250, "a"], [354, "b"], [250, "c"]],
+      ["bare LF", "250-a\n250 b\n", [250, "a", "b"]],
+      ["line ends mixed", "250-a\r\n250-b\n250 c\r\n", [250, "a", "b", "c"]],
+      ["the code alone", "250\r\n", [250, ""]],
+      ["the code alone and LF", "250\n", [250, ""]],
+      ["the code, a blank, nothing", "250 \r\n", [250, ""]],
+      ["the code, a hyphen, nothing", "250-\r\n250 \r\n", [250, "", ""]],
+      ["a continued reply that ends in the code alone", "250-a\r\n250\r\n", [250, "a", ""]],
+      ["no separator", "220smtp.example\r\n", [220, "smtp.example"]],
+      ["a tab as separator", "220\tsmtp.example\r\n", [220, "smtp.example"]],
+      ["another character as separator", "220_smtp\r\n", [220, "_smtp"]],
+      ["more blanks belong to the text", "250   ok \r\n", [250, "  ok "]],
+      ["a hyphen belongs to the text", "250 -ok\r\n", [250, "-ok"]],
+      ["a tab in the text", "250 a\tb\r\n", [250, "a\tb"]],
+      ["a code in the text", "250 250 ok\r\n", [250, "250 ok"]],
+      ["UTF-8", "550 пользователь не найден 🙃\r\n", [550, "пользователь не найден 🙃"]],
+      ["Latin-1", bytes("550 Bo", [0xee], "te inconnue, d", [0xe9], "sol", [0xe9], "\r\n"), [
+        550,
+        "Boîte inconnue, désolé"
+      ]],
+      ["UTF-8 on one line, Latin-1 on the next", bytes("550-é\r\n550 ", [0xe9], "\r\n"), [550, "é", "é"]],
+      ["a byte order mark in the text", "250 \ufeffok\r\n", [250, "\ufeffok"]],
+      ["421", "421 4.3.0 closing\r\n", [421, "4.3.0 closing"]],
+      ["334 without text", "334 \r\n", [334, ""]],
+      ["codes that no RFC has", "299 a\r\n599 b\r\n", [299, "a"], [599, "b"]],
+      // RFC 5321 appendix D.1
+      ["a greeting", "220 foo.com Simple Mail Transfer Service Ready\r\n", [
+        220,
+        "foo.com Simple Mail Transfer Service Ready"
+      ]]
+    ]
   for (const [name, input, ...replies] of accepted) {
     it(`accepts ${name}`, () => assert.deepStrictEqual(decode(input), replies))
   }
@@ -100,8 +107,14 @@ describe("Reply.decoder", () => {
   })
 
   it("shows what it could not read, escaped and bounded", () => {
-    assert.strictEqual(failure(bytes([0x16, 3, 3, 0, 5], "\\\t\"é\r", "\r\n")).offending, "\\x16\\x03\\x03\\x00\\x05\\\\\\t\"\\xc3\\xa9\\r")
-    assert.strictEqual(failure(utf8.encode(`${"x".repeat(500)}\r\n`)).offending, `${"x".repeat(Reply.offendingLength)}…`)
+    assert.strictEqual(
+      failure(bytes([0x16, 3, 3, 0, 5], "\\\t\"é\r", "\r\n")).offending,
+      "\\x16\\x03\\x03\\x00\\x05\\\\\\t\"\\xc3\\xa9\\r"
+    )
+    assert.strictEqual(
+      failure(utf8.encode(`${"x".repeat(500)}\r\n`)).offending,
+      `${"x".repeat(Reply.offendingLength)}…`
+    )
   })
 
   it("a challenge of RFC 4954's 12,288 octets fits the default limits", () => {
@@ -225,7 +238,8 @@ describe("Reply", () => {
   })
 
   it("message leaves out codes as they were written, and only whole ones", () => {
-    const message = (...lines: readonly [string, ...Array<string>]) => Reply.message({ ...Reply.make(550, lines[0]), lines })
+    const message = (...lines: readonly [string, ...Array<string>]) =>
+      Reply.message({ ...Reply.make(550, lines[0]), lines })
     assert.strictEqual(message("5.1.1 a", "5.1.1  b", "c "), "a b c")
     assert.strictEqual(message("5.01.1 a"), "a")
     assert.strictEqual(message("5.1.1 a", "5.1.10 b"), "a b")

@@ -1,0 +1,138 @@
+/**
+ * Published and generated exchanges of each mechanism, octet for octet. What a vector
+ * says about SMTP around them (base64, `*`, the final reply, the length of the command
+ * line) is Authenticate's and is not tested here.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { CramMd5, Login, Mechanism, Plain } from "@postern/core"
+import { Effect, Redacted, Result } from "effect"
+import cramMd5 from "../vectors/CRAM-MD5.json" with { type: "json" }
+import login from "../vectors/LOGIN.json" with { type: "json" }
+import plain from "../vectors/PLAIN.json" with { type: "json" }
+
+interface Message {
+  readonly from: string
+  readonly base64?: string | undefined
+  readonly raw?: string | undefined
+}
+
+interface Vector {
+  readonly id: string
+  readonly inputs: {
+    readonly username: string
+    readonly password: string | null
+    readonly authzid?: string | null | undefined
+    readonly initialResponse?: boolean | undefined
+    readonly challenge?: string | null | undefined
+  }
+  readonly exchange: ReadonlyArray<Message>
+  readonly outcome: { readonly result: string; readonly reason?: string | undefined }
+}
+
+const files: ReadonlyArray<
+  readonly [Mechanism.Mechanism, { readonly count: number; readonly vectors: ReadonlyArray<Vector> }]
+> = [
+  [Plain.plain, plain],
+  [Login.login, login],
+  [CramMd5.cramMd5, cramMd5]
+]
+
+/** Vectors that no mechanism sees, and why. */
+const elsewhere = new Map([
+  ["cram-md5/malformed-base64", "a challenge that is no base64 is refused by Authenticate"],
+  ["cram-md5/rfc4954-s4.1", "the secret was not published"]
+])
+
+const octets = (base64: string) => Uint8Array.from(Buffer.from(base64, "base64"))
+
+/** What a mechanism gets of a server's line: what base64 says, or, for prompts that are none, the text as it stands. */
+const challengeOf = (mechanism: Mechanism.Mechanism, message: Message): Uint8Array => {
+  if (message.raw === undefined) return octets(message.base64 ?? "")
+  assert.isTrue(mechanism.traits.anyChallenge)
+  return new TextEncoder().encode(message.raw.slice("334 ".length))
+}
+
+const credentialsOf = ({ username, password, authzid }: Vector["inputs"]) =>
+  Mechanism.password(username, Redacted.make(password ?? ""), authzid ?? undefined)
+
+const context: Mechanism.ClientContext = { host: "mx.example", offered: ["PLAIN", "LOGIN", "CRAM-MD5"], secure: true }
+
+/** What the client sends in answer to the server's messages. */
+const play = Effect.fnUntraced(function*(mechanism: Mechanism.Mechanism, vector: Vector) {
+  const sent: Array<Uint8Array> = []
+  const note = (step: Mechanism.ClientStep) => {
+    if (step.response !== undefined) sent.push(Redacted.value(step.response))
+    return step
+  }
+  let step = note(yield* mechanism.client(credentialsOf(vector.inputs), context))
+  // An empty challenge only asks for the response that there already is.
+  const challenges = vector.exchange.filter(({ from }) => from === "server")
+    .slice(step.response !== undefined && vector.inputs.initialResponse === false ? 1 : 0)
+  for (const message of challenges) {
+    if (step.next === undefined) return yield* Effect.fail(Mechanism.saslError("unexpected-challenge", "one too many"))
+    step = note(yield* step.next(challengeOf(mechanism, message)))
+  }
+  return { sent, verified: step.verified }
+})
+
+/** Runs the server of a mechanism over what the client of the vector sent. */
+const serve = (mechanism: Mechanism.Mechanism, vector: Vector): Mechanism.ServerStep => {
+  const { username, password, challenge } = vector.inputs
+  const [, nonce = "n", host = "h"] = /^<(.*)@(.*)>$/.exec(challenge ?? "") ?? []
+  const responses = vector.exchange.filter(({ from }) => from === "client").map(({ base64 }) => octets(base64 ?? ""))
+  const initial = vector.exchange[0]?.from === "client" ? responses.shift() : undefined
+  let step = mechanism.server(
+    { host, nonce, passwordOf: (user) => user === username ? Redacted.make(password ?? "") : undefined },
+    initial
+  )
+  for (const response of responses) {
+    if (step._tag !== "Challenge") break
+    step = step.next(response)
+  }
+  return step
+}
+
+for (const [usual, { count, vectors }] of files) {
+  describe(`${usual.name} vectors`, () => {
+    it("are all here", () => assert.lengthOf(vectors, count))
+
+    for (const vector of vectors) {
+      const { id, exchange, outcome } = vector
+      const note = elsewhere.get(id)
+      if (note !== undefined) {
+        it.skip(`${id}: ${note}`, () => {})
+        continue
+      }
+      const mechanism = usual === Login.login && vector.inputs.initialResponse === true
+        ? Login.loginWithInitialResponse
+        : usual
+      if (outcome.result === "client-refuse" || outcome.result === "client-abort") {
+        it(`${id}: ${outcome.reason}`, () => {
+          const result = Effect.runSync(Effect.result(play(mechanism, vector)))
+          assert.strictEqual(Result.isFailure(result) ? result.failure.reason : undefined, outcome.reason)
+        })
+        continue
+      }
+      it(`${id}: client`, () => {
+        assert.include(["success", "server-reject"], outcome.result)
+        const { sent, verified } = Effect.runSync(play(mechanism, vector))
+        assert.deepStrictEqual(
+          sent,
+          exchange.filter(({ from }) => from === "client").map(({ base64 }) => octets(base64 ?? ""))
+        )
+        assert.isTrue(verified)
+      })
+      // This server makes challenges of its own form only, and lets nobody act for somebody else.
+      if (outcome.result !== "success" || (vector.inputs.challenge === null)) continue
+      const { authzid, username } = vector.inputs
+      it(`${id}: server`, () => {
+        const end = serve(mechanism, vector)
+        if (authzid && authzid !== username) {
+          assert.deepStrictEqual(end, { _tag: "Refused", problem: "not authorized to the requested identity" })
+        } else {
+          assert.deepStrictEqual(end, { _tag: "Accepted", identity: username })
+        }
+      })
+    }
+  })
+}
