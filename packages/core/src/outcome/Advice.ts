@@ -37,8 +37,15 @@ const list = (items: ReadonlyArray<string>): string =>
 const attempts = (all: ReadonlyArray<Attempt>): string =>
   all.map((attempt) => `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : render(attempt.reply)}`).join("; ")
 
-// The step as it is said on the wire.
-const verb = (step: string): string => Object.hasOwn(Expect.table, step) ? Expect.table[step as Expect.Step].verb : step
+// The step as it is said on the wire, or in words where nothing is said.
+const verb = (step: string): string =>
+  Object.hasOwn(Expect.table, step) ? Expect.table[step as Expect.Step].verb : wordless[step] ?? step
+
+const wordless: Readonly<Record<string, string>> = {
+  Connect: "connecting",
+  Handshake: "the TLS handshake",
+  ContentBlock: "sending the content"
+}
 
 /** All that is said about reasons, one entry a kind. */
 export const catalogue: Catalogue = {
@@ -78,9 +85,11 @@ export const catalogue: Catalogue = {
   TimedOut: {
     fault: "network",
     retry: "later",
-    problem: (r) => `no reply to ${verb(r.step)} within ${r.limit / 1000} seconds`,
+    problem: (r) => `${verb(r.step)}: no answer within ${r.limit / 1000} seconds`,
     advice: (r) =>
-      r.step === "Greeting"
+      r.step === "Connect"
+        ? "Check host and port, and whether a firewall drops the traffic."
+        : r.step === "Greeting"
         ? "A port that expects TLS from the first byte stays silent: try security \"tls\" or \"auto\"; otherwise try again later."
         : "Try again later, or raise the time limit of this step."
   },

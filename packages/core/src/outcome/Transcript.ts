@@ -27,6 +27,18 @@ export type Transcript = ReadonlyArray<Event>
 /** How many events a session keeps. */
 export const kept = 256
 
+/** How many lines of a reply, and characters of a line, a transcript keeps: servers may send far more. */
+const [keptLines, keptCharacters] = [64, 1024]
+
+/** The reply as a transcript keeps it: cut where it is longer than anyone reads. */
+export const shorten = (reply: Reply): Reply => {
+  const short = (line: string) => line.length > keptCharacters ? `${line.slice(0, keptCharacters)}…` : line
+  const [first, ...rest] = reply.lines
+  if (rest.length < keptLines && reply.lines.every((line) => line.length <= keptCharacters)) return reply
+  const more = rest.length < keptLines ? [] : [`… ${rest.length - keptLines + 1} more lines`]
+  return { ...reply, lines: [short(first), ...rest.slice(0, keptLines - 1).map(short), ...more] }
+}
+
 /** One event as lines of text, `C:` before what the client sent and `S:` before what the server sent. */
 export const renderEvent = (event: Event): string => {
   const time = `${event.at.toFixed(1).padStart(8)} ms  `

@@ -17,7 +17,7 @@ import * as Program from "../dialogue/Program.ts"
 import * as Classify from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
 import type { Phase, SmtpError } from "../outcome/SmtpError.ts"
-import type * as Transcript from "../outcome/Transcript.ts"
+import * as Transcript from "../outcome/Transcript.ts"
 import type { Capabilities } from "../wire/Capabilities.ts"
 import * as Command from "../wire/Command.ts"
 import * as CommandLine from "../wire/CommandLine.ts"
@@ -26,7 +26,7 @@ import * as Reply from "../wire/Reply.ts"
 import { describe, fromTransport } from "./Failure.ts"
 import { Secrets } from "./Secrets.ts"
 import { type Observer, SessionLog } from "./SessionLog.ts"
-import { timeLimit, type TimeLimits } from "./TimeLimits.ts"
+import { type Limited, timeLimit, type TimeLimits } from "./TimeLimits.ts"
 import { type Peer, type TlsFacts, type TlsOptions, Transport, type TransportError, type Wire } from "./Transport.ts"
 
 /** What a connection is opened with. */
@@ -59,13 +59,10 @@ export const open = Effect.fnUntraced(function*(
   const transport = yield* Transport
   const clock = yield* Clock.Clock
   const log = new SessionLog(options.observe, clock)
-  const limit = timeLimit(options.timeLimits ?? {}, "Connect")
-  const wire = yield* transport.open(options.peer).pipe(
-    Effect.timeoutOrElse({
-      duration: limit,
-      orElse: () => Effect.fail(log.error(Reason.make("TimedOut", { step: "Connect", limit: Duration.toMillis(limit) }), "connect"))
-    }),
-    Effect.catchTag("TransportError", (error) => Effect.fail(log.error(fromTransport(error, "Connect", false), "connect")))
+  const dialling = Effect.mapError(transport.open(options.peer), (error) => fromTransport(error, "Connect", false))
+  const wire = yield* Effect.mapError(
+    within(options.timeLimits ?? {}, "Connect", dialling),
+    (reason) => log.error(reason, "connect")
   )
   const driver = new Driver(log, wire, options)
   yield* log.record({ _tag: "Connected", at: log.at(), host: options.peer.host, port: options.peer.port })
@@ -248,9 +245,13 @@ class Driver implements Live {
   /** The next reply; a 421 ends the session at any step (RFC 5321 §3.8). */
   reply(step: Expect.Step): Effect.Effect<Reply.Reply, SmtpError> {
     return Effect.matchEffect(this.read(step), {
-      onSuccess: (reply) => reply.code === 421 ? this.end(Reason.make("ServiceClosing", { step, reply })) : Effect.succeed(reply),
+      onSuccess: (reply) => this.unless421(step, reply),
       onFailure: (reason) => this.end(reason)
     })
+  }
+
+  unless421(step: Expect.Step, reply: Reply.Reply): Effect.Effect<Reply.Reply, SmtpError> {
+    return reply.code === 421 ? this.end(Reason.make("ServiceClosing", { step, reply })) : Effect.succeed(reply)
   }
 
   // Without a suspension when the reply is already there.
@@ -258,11 +259,7 @@ class Driver implements Live {
     return Effect.suspend(() => {
       const ready = this.decoder.next()
       if (ready !== undefined) return this.accept(step, ready)
-      const limit = timeLimit(this.limits, step)
-      return this.fill(step).pipe(Effect.timeoutOrElse({
-        duration: limit,
-        orElse: () => Effect.fail<Reason.Reason>(Reason.make("TimedOut", { step, limit: Duration.toMillis(limit) }))
-      }))
+      return within(this.limits, step, this.fill(step))
     })
   }
 
@@ -287,49 +284,41 @@ class Driver implements Live {
       return Effect.fail(Reason.make("ProtocolViolation", { step, expected: `a reply (${problem})`, received: offending }))
     }
     const reply = this.secrets.hide(step, read.success)
-    return Effect.as(this.log.record({ _tag: "Received", at: this.log.at(), reply }), reply)
+    return Effect.as(this.log.record({ _tag: "Received", at: this.log.at(), reply: Transcript.shorten(reply) }), reply)
   }
 
-  // Until its last block is written, content cannot have been accepted; from then on it can.
+  // Until its last block is written content cannot have been accepted; from then on it can.
   payload(content: Uint8Array, recipients: ReadonlyArray<string>): Effect.Effect<Reply.Reply, SmtpError> {
-    const limit = timeLimit(this.limits, "ContentBlock")
-    const inDoubt = (reason: Reason.Reason) =>
-      this.end(Reason.make("InDoubt", { recipients, detail: describe(reason) }))
+    const inDoubt = (reason: Reason.Reason) => this.end(Reason.make("InDoubt", { recipients, detail: describe(reason) }))
     const block = (at: number): Effect.Effect<Reply.Reply, SmtpError> => {
       const last = at + blockSize >= content.length
-      const lost = (reason: Reason.Reason) => last ? inDoubt(reason) : this.refusedEarly(reason)
-      return this.wire.write(content.subarray(at, at + blockSize)).pipe(
-        Effect.mapError((error) => fromTransport(error, "Content", true)),
-        Effect.timeoutOrElse({
-          duration: limit,
-          orElse: () => Effect.fail<Reason.Reason>(Reason.make("TimedOut", { step: "Content", limit: Duration.toMillis(limit) }))
-        }),
-        Effect.matchEffect({
-          onFailure: lost,
-          onSuccess: () => last ? reply : block(at + blockSize)
-        })
+      const write = Effect.mapError(
+        this.wire.write(content.subarray(at, at + blockSize)),
+        (error) => fromTransport(error, "Content", true)
       )
+      return Effect.matchEffect(within(this.limits, "ContentBlock", write), {
+        onFailure: (reason) => this.judged(last, last ? inDoubt(reason) : this.end(reason)),
+        onSuccess: () => last ? reply : block(at + blockSize)
+      })
     }
     const reply = Effect.suspend(() =>
       Effect.andThen(
         this.log.record({ _tag: "ContentSent", at: this.log.at(), octets: content.length }),
-        Effect.matchEffect(this.read("Content"), {
-          onFailure: inDoubt,
-          onSuccess: (reply) => reply.code === 421 ? this.end(Reason.make("ServiceClosing", { step: "Content", reply })) : Effect.succeed(reply)
-        })
+        Effect.matchEffect(this.read("Content"), { onFailure: inDoubt, onSuccess: (reply) => this.unless421("Content", reply) })
       )
     )
     return Effect.flatMap(this.settled, () => block(0))
   }
 
-  // A server may refuse content before its end and close: its reply explains more than the broken pipe.
-  refusedEarly(reason: Reason.Reason): Effect.Effect<Reply.Reply, SmtpError> {
+  // A server may judge content before its end and close: its reply explains more than the broken pipe.
+  judged(complete: boolean, otherwise: Effect.Effect<never, SmtpError>): Effect.Effect<Reply.Reply, SmtpError> {
     return Effect.matchEffect(this.parting("Content"), {
-      onFailure: () => this.end(reason),
-      onSuccess: (reply) =>
-        reply.code >= 400
-          ? this.end(Classify.refusal(this.known(), Expect.refused("Content", reply)))
-          : this.end(reason)
+      onFailure: () => otherwise,
+      onSuccess: (reply) => {
+        if (reply.code < 400 && !complete) return otherwise
+        this.ended = Reason.make("ConnectionLost", { step: "Content", detail: "the server closed the connection with its reply" })
+        return this.unless421("Content", reply)
+      }
     })
   }
 
@@ -338,13 +327,11 @@ class Driver implements Live {
       if (!this.decoder.isEmpty()) {
         return this.end(Reason.make("PlaintextInjected", { bytes: Reply.escape(this.decoder.held()) }))
       }
-      const limit = timeLimit(this.limits, "Handshake")
-      return this.wire.upgradeTls(options).pipe(
-        Effect.mapError((error) => fromTransport(error, "the TLS handshake", this.greeted)),
-        Effect.timeoutOrElse({
-          duration: limit,
-          orElse: () => Effect.fail<Reason.Reason>(Reason.make("TimedOut", { step: "Handshake", limit: Duration.toMillis(limit) }))
-        }),
+      const handshake = Effect.mapError(
+        this.wire.upgradeTls(options),
+        (error) => fromTransport(error, "Handshake", this.greeted)
+      )
+      return within(this.limits, "Handshake", handshake).pipe(
         Effect.matchEffect({
           onFailure: (reason) => this.end(reason),
           onSuccess: (facts) => {
@@ -364,6 +351,19 @@ class Driver implements Live {
     this.phase = "quit"
     return this.exchange([Command.quit]).pipe(Effect.timeoutOption(timeLimit(this.limits, "Quit")), Effect.ignore)
   }))
+}
+
+// Fails when it takes longer than the limit of its step.
+const within = <A, R>(
+  limits: TimeLimits,
+  step: Limited,
+  effect: Effect.Effect<A, Reason.Reason, R>
+): Effect.Effect<A, Reason.Reason, R> => {
+  const duration = timeLimit(limits, step)
+  return Effect.timeoutOrElse(effect, {
+    duration,
+    orElse: () => Effect.fail(Reason.make("TimedOut", { step, limit: Duration.toMillis(duration) }))
+  })
 }
 
 const isRefused = (error: unknown): error is Expect.Refused =>

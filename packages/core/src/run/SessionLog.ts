@@ -29,12 +29,13 @@ export class SessionLog {
     return Number(this.clock.currentTimeNanosUnsafe() - this.start) / 1_000_000
   }
 
-  /** Keeps an event and tells the observer. */
+  /** Keeps an event, logs it at level Debug, and tells the observer. */
   record(event: Transcript.Event): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.events.length === Transcript.kept) this.events.shift()
       this.events.push(event)
-      return this.observe === undefined ? Effect.void : this.observe(event)
+      const logged = Effect.logDebug("smtp", event)
+      return this.observe === undefined ? logged : Effect.andThen(logged, this.observe(event))
     })
   }
 

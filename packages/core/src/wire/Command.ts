@@ -6,7 +6,7 @@
  * Constructors take validated parts (`Address.Mailbox`, `Address.Domain`) or check the
  * text they are given: no command holds CR, LF or NUL.
  */
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Address from "./Address.ts"
 import type { Capabilities } from "./Capabilities.ts"

@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Capabilities from "./Capabilities.ts"
 import type * as Command from "./Command.ts"
 import * as EnhancedStatus from "./EnhancedStatus.ts"
-import * as Reply from "./Reply.ts"
+import type * as Reply from "./Reply.ts"
 
 /** The steps that a reply can be waited for: the greeting, every command, and the end of content. */
 export type Step = "Greeting" | Command.Tag | "Content"
