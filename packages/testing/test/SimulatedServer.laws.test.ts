@@ -111,28 +111,57 @@ describe("content", () => {
   ) => parts.join(""))
 
   it("core's encoding comes back normalised", () => {
-    fc.assert(fc.property(soup, places, (text, places) => {
-      const content = bytes(text)
-      const [after, actions] = receiveAll(state, cut(Content.encodeData(content), places))
-      assert.deepStrictEqual(delivered(actions).map((message) => message.content), [Content.normalize(content)])
-      assert.strictEqual(after.mode._tag, "Lines")
-    }))
+    fc.assert(
+      fc.property(soup, places, (text, places) => {
+        const content = bytes(text)
+        const [after, actions] = receiveAll(state, cut(Content.encodeData(content), places))
+        assert.deepStrictEqual(delivered(actions).map((message) => message.content), [Content.normalize(content)])
+        assert.strictEqual(after.mode._tag, "Lines")
+      }),
+      { numRuns: 1000 }
+    )
   })
 
   it("ends at the first CRLF . CRLF and nowhere else", () => {
-    fc.assert(fc.property(soup, places, (text, places) => {
-      const wire = `\r\n${text}`
-      const end = wire.indexOf("\r\n.\r\n")
-      const [after, actions] = receiveAll(state, cut(bytes(text), places))
-      if (end === -1) {
-        assert.deepStrictEqual([after.mode._tag, actions], ["Data", []])
-      } else {
-        // Each line loses the dot at its beginning; the CRLF before the end is content, but for the first one here.
-        const content = wire.slice(0, end + 2).replaceAll("\r\n.", "\r\n").slice(2)
-        assert.deepStrictEqual(delivered(actions)[0]?.content, bytes(content))
-      }
-    }))
+    fc.assert(
+      fc.property(soup, places, (text, places) => {
+        const wire = `\r\n${text}`
+        const end = wire.indexOf("\r\n.\r\n")
+        const [after, actions] = receiveAll(state, cut(bytes(text), places))
+        if (end === -1) {
+          assert.deepStrictEqual([after.mode._tag, actions], ["Data", []])
+        } else {
+          // Each line loses the dot at its beginning; the CRLF before the end is content, but for the first one here.
+          const content = wire.slice(0, end + 2).replaceAll("\r\n.", "\r\n").slice(2)
+          assert.deepStrictEqual(delivered(actions)[0]?.content, bytes(content))
+        }
+      }),
+      { numRuns: 1000 }
+    )
   })
+
+  // Behind some text, and cut in two at each place.
+  const whole = (wire: string) =>
+    Array.from({ length: wire.length + 2 }, (_, place) => receiveAll(state, cut(bytes(`x${wire}`), [place])))
+
+  for (
+    const [wire, content] of [
+      ["\r\n.\r\n", "x\r\n"],
+      ["\r\r\n.\r\n", "x\r\r\n"],
+      ["\r\n.\r\r\n.\r\n", "x\r\n\r\r\n"],
+      ["\r\n..\r\n.\r\n", "x\r\n.\r\n"],
+      ["\n.\n\r.\r\r\n.\r\n", "x\n.\n\r.\r\r\n"],
+      ["\r\n.\n.\r\n.\r\n", "x\r\n\n.\r\n"]
+    ] as const
+  ) {
+    it(`${JSON.stringify(wire)} ends with its last octet`, () => {
+      for (const [after, actions] of whole(wire)) {
+        assert.deepStrictEqual(delivered(actions).map((message) => message.content), [bytes(content)])
+        assert.strictEqual(after.mode._tag, "Lines")
+      }
+      for (const [after] of whole(wire.slice(0, -1))) assert.strictEqual(after.mode._tag, "Data")
+    })
+  }
 
   for (
     const end of [
@@ -145,7 +174,8 @@ describe("content", () => {
       "\n\r.\r\n",
       "\r\n.x\r\n",
       "\r\n..\r\n",
-      "\r\n.\r\r\n"
+      "\r\n.\r\r\n",
+      "\r\n.\n.\r\n"
     ]
   ) {
     it(`${JSON.stringify(end)} does not end it`, () => {

@@ -27,7 +27,7 @@ import { describe, fromTransport } from "./Failure.ts"
 import { Secrets } from "./Secrets.ts"
 import { type Observer, SessionLog } from "./SessionLog.ts"
 import { type Limited, timeLimit, type TimeLimits } from "./TimeLimits.ts"
-import { type Peer, type TlsFacts, type TlsOptions, Transport, type TransportError, type Wire } from "./Transport.ts"
+import { type Peer, type TlsFacts, type TlsOptions, Transport, type Wire } from "./Transport.ts"
 
 /** What a connection is opened with. */
 export interface Options {
@@ -91,6 +91,8 @@ class Driver implements Live {
   tls: TlsFacts | undefined = undefined
   capabilities: Capabilities | undefined = undefined
   authenticated = false
+  /** What the server waits for in place of a command: it would take one for that. */
+  owed: "response" | "content" | "handshake" | undefined = undefined
   /** Set once nothing more may be said. */
   ended: Reason.Reason | undefined = undefined
 
@@ -106,7 +108,6 @@ class Driver implements Live {
 
   run = <A, E, R>(program: Program.Program<A, E, R>): Effect.Effect<A, Program.Failure<E>, R> =>
     this.turn.withPermit(Effect.suspend(() => {
-      if (this.ended !== undefined) return Effect.fail(this.log.error(this.ended, this.phase))
       const run = Program.begin(program)
       const proceed = (standing: Program.Standing<A, E>): Effect.Effect<A, Program.Failure<E>, R> => {
         if (standing._tag === "Asks") {
@@ -141,12 +142,14 @@ class Driver implements Live {
   }
 
   end(reason: Reason.Reason): Effect.Effect<never, SmtpError> {
-    this.ended ??= reason
+    // In doubt is what was said; nothing that is said from now on.
+    this.ended ??= reason._tag === "InDoubt" ? Reason.make("ConnectionLost", { step: "Content", detail: reason.detail }) : reason
     const closed = { _tag: "Closed", at: this.log.at(), detail: reason._tag } as const
     return Effect.andThen(this.log.record(closed), Effect.fail(this.log.error(reason, this.phase)))
   }
 
   perform<R>(instruction: Program.Instruction): Effect.Effect<Program.Answer, SmtpError, R> {
+    if (this.ended !== undefined) return Effect.fail(this.log.error(this.ended, this.phase))
     switch (instruction._tag) {
       case "Greeting":
         this.phase = "greeting"
@@ -172,12 +175,13 @@ class Driver implements Live {
   readonly settled: Effect.Effect<void, SmtpError> = Effect.suspend(() => {
     if (this.decoder.isEmpty()) return Effect.void
     const next = this.decoder.next()
-    const unasked = next !== undefined && Result.isSuccess(next) ? next.success : undefined
+    // It may be a second answer to AUTH.
+    const unasked = next !== undefined && Result.isSuccess(next) ? this.secrets.hide("Auth", next.success) : undefined
     if (unasked?.code === 421) return this.end(Reason.make("ServiceClosing", { step: "idle", reply: unasked }))
     return this.end(Reason.make("ProtocolViolation", {
       step: this.phase,
       expected: "silence until the next command",
-      received: unasked === undefined ? Reply.escape(this.decoder.held()) : Reply.render(unasked)
+      received: unasked === undefined ? this.secrets.hideAll("Auth", Reply.escape(this.decoder.held())) : Reply.render(unasked)
     }))
   })
 
@@ -198,7 +202,14 @@ class Driver implements Live {
       }
       return Effect.flatMap(this.say(some), () => read(0))
     }
+    const [{ _tag }] = commands
+    const responds = this.owed === "response" && (_tag === "AuthResponse" || _tag === "AuthCancel")
+    if (this.owed !== undefined && !responds) return this.outOfSequence(_tag)
     return Effect.flatMap(this.settled, () => group(0))
+  }
+
+  outOfSequence(step: Expect.Step): Effect.Effect<never, SmtpError> {
+    return this.end(Reason.make("OutOfSequence", { step, phase: this.owed ?? "ready" }))
   }
 
   say(commands: ReadonlyArray<Command.Command>): Effect.Effect<void, SmtpError> {
@@ -210,20 +221,19 @@ class Driver implements Live {
     for (const command of commands) this.secrets.learn(command)
     const record = (command: Command.Command) =>
       this.log.record({ _tag: "Sent", at: this.log.at(), line: CommandLine.render(command) })
+    const step = commands[0]?._tag ?? "Noop"
+    const write = Effect.mapError(this.wire.write(concat(lines)), (error) => fromTransport(error, step, this.greeted))
     return Effect.andThen(
       Effect.forEach(commands, record, { discard: true }),
-      Effect.catch(this.wire.write(concat(lines)), (error) => this.lastWords(commands[0]?._tag ?? "Noop", error))
+      Effect.catch(within(this.limits, step, write), (reason) => this.lastWords(step, reason))
     )
   }
 
   // Writing failed: the server may have said why before it went (RFC 5321 §3.8).
-  lastWords(step: Expect.Step, error: TransportError): Effect.Effect<never, SmtpError> {
+  lastWords(step: Expect.Step, otherwise: Reason.Reason): Effect.Effect<never, SmtpError> {
     return Effect.matchEffect(this.parting(step), {
-      onSuccess: (reply) =>
-        this.end(reply.code === 421
-          ? Reason.make("ServiceClosing", { step, reply })
-          : fromTransport(error, step, this.greeted)),
-      onFailure: () => this.end(fromTransport(error, step, this.greeted))
+      onSuccess: (reply) => this.end(reply.code === 421 ? Reason.make("ServiceClosing", { step, reply }) : otherwise),
+      onFailure: () => this.end(otherwise)
     })
   }
 
@@ -234,12 +244,15 @@ class Driver implements Live {
 
   // What replies tell about the connection, whichever Program asked.
   learn(command: Command.Command, reply: Reply.Reply): void {
+    this.owed = reply.code === 334 ? "response" : undefined
     if (!Expect.isYes(command._tag, reply)) return
     if (command._tag === "Ehlo" || command._tag === "Lhlo" || command._tag === "Helo") {
       const answer = Expect.read(command, reply)
       this.capabilities = Result.isSuccess(answer) ? answer.success : undefined
     }
     if (reply.code === 235) this.authenticated = true
+    if (command._tag === "Data") this.owed = "content"
+    if (command._tag === "StartTls") this.owed = "handshake"
   }
 
   /** The next reply; a 421 ends the session at any step (RFC 5321 §3.8). */
@@ -281,14 +294,21 @@ class Driver implements Live {
   accept(step: Expect.Step, read: Result.Result<Reply.Reply, Reply.ReplyError>): Effect.Effect<Reply.Reply, Reason.Reason> {
     if (Result.isFailure(read)) {
       const { offending, problem } = read.failure
-      return Effect.fail(Reason.make("ProtocolViolation", { step, expected: `a reply (${problem})`, received: offending }))
+      const received = this.secrets.hideAll(step, offending)
+      return Effect.fail(Reason.make("ProtocolViolation", { step, expected: `a reply (${problem})`, received }))
     }
     const reply = this.secrets.hide(step, read.success)
-    return Effect.as(this.log.record({ _tag: "Received", at: this.log.at(), reply: Transcript.shorten(reply) }), reply)
+    // A challenge is answered as it came, and becomes part of no error.
+    const challenge = reply.code === 334 && Expect.isYes(step, reply)
+    const received = { _tag: "Received", at: this.log.at(), reply: Transcript.shorten(reply) } as const
+    return Effect.as(this.log.record(received), challenge ? read.success : reply)
   }
 
   // Until its last block is written content cannot have been accepted; from then on it can.
   payload(content: Uint8Array, recipients: ReadonlyArray<string>): Effect.Effect<Reply.Reply, SmtpError> {
+    // Its lines would be taken for commands.
+    if (this.owed !== "content") return this.outOfSequence("Content")
+    this.owed = undefined
     const inDoubt = (reason: Reason.Reason) => this.end(Reason.make("InDoubt", { recipients, detail: describe(reason) }))
     const block = (at: number): Effect.Effect<Reply.Reply, SmtpError> => {
       const last = at + blockSize >= content.length
@@ -325,7 +345,8 @@ class Driver implements Live {
   upgradeTls(options: TlsOptions): Effect.Effect<TlsFacts, SmtpError> {
     return Effect.suspend(() => {
       if (!this.decoder.isEmpty()) {
-        return this.end(Reason.make("PlaintextInjected", { bytes: Reply.escape(this.decoder.held()) }))
+        const bytes = this.secrets.hideAll("Auth", Reply.escape(this.decoder.held()))
+        return this.end(Reason.make("PlaintextInjected", { bytes }))
       }
       const handshake = Effect.mapError(
         this.wire.upgradeTls(options),
@@ -336,6 +357,7 @@ class Driver implements Live {
           onFailure: (reason) => this.end(reason),
           onSuccess: (facts) => {
             this.tls = facts
+            this.owed = undefined
             this.capabilities = undefined
             const { cipher, verifiedBy, version } = facts
             return Effect.as(this.log.record({ _tag: "TlsEstablished", at: this.log.at(), version, cipher, verifiedBy }), facts)
@@ -347,7 +369,7 @@ class Driver implements Live {
 
   /** Ends a session in good order; says nothing where nothing may be said any more. */
   readonly quit: Effect.Effect<void> = this.turn.withPermitsIfAvailable(1)(Effect.suspend(() => {
-    if (this.ended !== undefined || !this.greeted) return Effect.void
+    if (this.ended !== undefined || this.owed !== undefined || !this.greeted) return Effect.void
     this.phase = "quit"
     return this.exchange([Command.quit]).pipe(Effect.timeoutOption(timeLimit(this.limits, "Quit")), Effect.ignore)
   }))

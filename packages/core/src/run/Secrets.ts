@@ -3,6 +3,7 @@
  * it, and replies go into errors, logs and transcripts.
  */
 import * as Base64 from "effect/encoding/Base64"
+import * as Hex from "effect/encoding/Hex"
 import * as Redacted from "effect/Redacted"
 import { textOf } from "../sasl/Mechanism.ts"
 import type * as Command from "../wire/Command.ts"
@@ -12,30 +13,43 @@ import type { Reply } from "../wire/Reply.ts"
 /** Shorter pieces would hide half of every reply, and hide nothing worth guessing. */
 const shortest = 4
 
+const hidden = "<redacted>"
+
+const utf8 = new TextEncoder()
+
 /** The secrets of one connection's authentication. */
 export class Secrets {
-  readonly pieces: Set<string> = new Set()
+  /** Longest first: a user name may be part of the password, and must not cut it in two. */
+  pieces: ReadonlyArray<string> = []
 
-  /** Takes note of what a command gives away. */
+  /** Takes note of what a command gives away: the whole, its parts, and how a server may write them. */
   learn(command: Command.Command): void {
     const secret = command._tag === "Auth" ? command.initialResponse : command._tag === "AuthResponse" ? command.response : undefined
     if (secret === undefined) return
-    const bytes = Redacted.value(secret)
-    for (const piece of [Base64.encode(bytes), ...textOf(bytes).split("\0")]) {
-      if (piece.length >= shortest) this.pieces.add(piece)
-    }
+    const whole = Redacted.value(secret)
+    const parts = textOf(whole).split("\0").map((part) => utf8.encode(part))
+    const found = [whole, ...parts].flatMap((bytes) => [textOf(bytes), Base64.encode(bytes).replace(/=+$/, ""), Hex.encode(bytes)])
+    this.pieces = [...new Set([...this.pieces, ...found.filter(({ length }) => length >= shortest)])]
+      .sort((a, b) => b.length - a.length)
   }
 
   /** The reply without them, where it answers a step of authentication. */
   hide(step: Expect.Step, reply: Reply): Reply {
-    if (this.pieces.size === 0 || (step !== "Auth" && step !== "AuthResponse" && step !== "AuthCancel")) return reply
+    if (!this.echoedAt(step)) return reply
     const [first, ...rest] = reply.lines
     return { ...reply, lines: [this.without(first), ...rest.map((line) => this.without(line))] }
   }
 
+  /** Octets that are no reply, for an error. They may be cut within a secret: where they can hold one, nothing is shown. */
+  hideAll(step: Expect.Step, octets: string): string {
+    return this.echoedAt(step) ? hidden : octets
+  }
+
+  echoedAt(step: Expect.Step): boolean {
+    return this.pieces.length > 0 && (step === "Auth" || step === "AuthResponse" || step === "AuthCancel")
+  }
+
   without(line: string): string {
-    let out = line
-    for (const piece of this.pieces) out = out.replaceAll(piece, "<redacted>")
-    return out
+    return this.pieces.reduce((text, piece) => text.replaceAll(piece, hidden), line)
   }
 }

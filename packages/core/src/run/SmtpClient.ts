@@ -168,11 +168,14 @@ const openAny = (settings: Settings): Effect.Effect<Opened, SmtpError, Scope.Sco
     if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits)
     return silent
       // If that is no TLS port either, the silence is the better explanation.
-      ? Effect.catch(openWith(settings, second, timeLimits), (other) =>
-        Effect.fail(other.fault === "network" || other.phase === "tls" ? error : other))
+      ? Effect.catch(openWith(settings, second, timeLimits), (other) => Effect.fail(showsTls(other) ? other : error))
       : Effect.fail(error)
   })
 }
+
+// A certificate came, or more than the handshake.
+const showsTls = ({ phase, reason }: SmtpError): boolean =>
+  reason._tag === "CertificateRefused" || (phase !== "connect" && phase !== "tls")
 
 /**
  * Makes a client. Fails with `InvalidInput` when an option is unusable: nothing is
@@ -184,9 +187,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const { host, port } = settings.endpoint
   const attributes = { "server.address": host, "server.port": port, "network.protocol.name": "smtp" }
 
+  const annotations = { "smtp.host": host, "smtp.port": port }
+
   const open = Effect.provideService(openAny(settings), Transport, transport).pipe(
     Effect.withSpan("SmtpClient.open", { attributes }),
-    Effect.annotateLogs({ "smtp.host": host, "smtp.port": port })
+    Effect.annotateLogs(annotations)
   )
 
   const send = Effect.fn("SmtpClient.send", { attributes })(function*(message: Message) {
@@ -200,7 +205,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const { outcomes, reply } = yield* connection.run(deliver(session, envelope, content))
     const receipt: Receipt = { reply, outcomes, transcript: yield* connection.transcript }
     return receipt
-  }, Effect.scoped)
+  }, Effect.scoped, Effect.annotateLogs(annotations))
 
   return SmtpClient.of({
     send,

@@ -16,7 +16,8 @@ const asksForUser = /^\s*user/i
 export const login: Mechanism.Mechanism = {
   name: "LOGIN",
   traits: { kind: "plaintext", withoutTls: false, anyChallenge: true },
-  accepts: (credentials) => credentials._tag === "Password",
+  // It names nobody but the user: who asked to act for somebody else would act as oneself.
+  accepts: (credentials) => credentials._tag === "Password" && credentials.authorizationId === undefined,
   client: (credentials) =>
     Effect.map(Mechanism.checkPassword(credentials), (checked) => ({
       response: undefined,

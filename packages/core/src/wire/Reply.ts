@@ -174,10 +174,11 @@ const empty = new Uint8Array(0)
 
 class IncrementalDecoder implements Decoder {
   readonly limits: Limits
-  // Unread input: one chunk and where it is read, others in the order they came.
+  // Unread input: one chunk and where it is read; others, the next one last in `ready`, then in the order they came.
   chunk: Uint8Array = empty
   at = 0
-  readonly queue: Array<Uint8Array> = []
+  ready: Array<Uint8Array> = []
+  queue: Array<Uint8Array> = []
   // The beginning of the line being collected, when it spans chunks.
   readonly line: Uint8Array
   lineLength = 0
@@ -194,18 +195,25 @@ class IncrementalDecoder implements Decoder {
 
   push = (bytes: Uint8Array): void => {
     if (bytes.length === 0 || this.failure !== undefined) return
-    if (this.at === this.chunk.length) {
-      this.chunk = bytes
-      this.at = 0
-    } else {
-      this.queue.push(bytes)
-    }
+    this.queue.push(bytes)
   }
 
-  isEmpty = (): boolean => this.at === this.chunk.length && this.lineLength === 0 && this.lines.length === 0
+  isEmpty = (): boolean =>
+    this.at === this.chunk.length && this.ready.length === 0 && this.queue.length === 0 && this.lineLength === 0
+    && this.lines.length === 0
 
   held = (): Uint8Array =>
-    join([...this.lines.map((line) => utf8.encode(`${this.code}-${line}\r\n`)), this.unread(), ...this.queue])
+    join([...this.lines.map((line) => utf8.encode(`${this.code}-${line}\r\n`)), this.unread(), ...this.ready.toReversed(), ...this.queue])
+
+  // Not `shift`, which moves all the others each time.
+  following(): Uint8Array | undefined {
+    if (this.ready.length === 0) {
+      const { queue, ready } = this
+      this.ready = queue.reverse()
+      this.queue = ready
+    }
+    return this.ready.pop()
+  }
 
   // The line being collected and what follows it in the chunk.
   unread(): Uint8Array {
@@ -215,7 +223,7 @@ class IncrementalDecoder implements Decoder {
   next = (): Result.Result<Reply, ReplyError> | undefined => {
     while (this.failure === undefined) {
       if (this.at === this.chunk.length) {
-        const following = this.queue.shift()
+        const following = this.following()
         if (following === undefined) return undefined
         this.chunk = following
         this.at = 0
@@ -267,7 +275,8 @@ class IncrementalDecoder implements Decoder {
     // Never past the line limit, so that the error does not depend on how much has arrived.
     const shown = Math.min(offendingLength, this.limits.line)
     this.failure = Result.fail({ _tag: "ReplyError", problem, offending: escape(line, shown) })
-    this.queue.length = 0
+    this.ready = []
+    this.queue = []
     return this.failure
   }
 }

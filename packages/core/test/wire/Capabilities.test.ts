@@ -11,14 +11,17 @@ describe("Capabilities", () => {
   it("reads what a server offers", () => {
     const capabilities = read(
       "PIPELINING",
-        "SIZE 10240000",
-        "VRFY",
-        "ETRN",
-        "STARTTLS",
-        "AUTH PLAIN LOGIN",
-        "ENHANCEDSTATUSCODES",
-        "8BITMIME",
-      "DSN", "SMTPUTF8", "CHUNKING", "LIMITS MAILMAX=20 RCPTMAX=100 RCPTDOMAINMAX=1"
+      "SIZE 10240000",
+      "VRFY",
+      "ETRN",
+      "STARTTLS",
+      "AUTH PLAIN LOGIN",
+      "ENHANCEDSTATUSCODES",
+      "8BITMIME",
+      "DSN",
+      "SMTPUTF8",
+      "CHUNKING",
+      "LIMITS MAILMAX=20 RCPTMAX=100 RCPTDOMAINMAX=1"
     )
     assert.deepStrictEqual(capabilities, {
       domain: "mx.example",

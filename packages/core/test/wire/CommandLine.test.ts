@@ -149,6 +149,8 @@ describe("CommandLine", () => {
     [501, "MAIL FROM:<a@b> =1"],
     [501, "MAIL FROM:<a@b> X=1=2"],
     [501, "MAIL TO:<a@b>"],
+    [501, "MAIL FORM:<a@b>"],
+    [501, "RCPT OT:<a@b>"],
     [501, "MAIL FROM:<a b@c>"],
     [501, "MAIL FROM:<Postmaster>"],
     [501, "RCPT TO:<>"],
@@ -173,6 +175,7 @@ describe("CommandLine", () => {
     [501, "XCLIENT NAME"],
     [501, "XCLIENT NAME=a=b"],
     [501, "XCLIENT NAME=a name=b"],
+    [501, "XCLIENT NAME=a NAME=b"],
     [501, "XCLIENT __proto__=x"]
   ]
   for (const [code, line] of wrong) {

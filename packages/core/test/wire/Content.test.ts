@@ -52,16 +52,25 @@ describe("Content", () => {
 
   // The ends of data that published smuggling attacks are made of: one server takes them for the end, another does not.
   const ends = [
-    "\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\n", "\n.\r", "\r\n.\r", "\r.\r\n", "\r\n.\r\r\n", "\r\r\n.\r\r\n",
+    "\n.\n",
+    "\n.\r\n",
+    "\r\n.\n",
+    "\r.\r",
+    "\r.\n",
+    "\n.\r",
+    "\r\n.\r",
+    "\r.\r\n",
+    "\r\n.\r\r\n",
+    "\r\r\n.\r\r\n",
     "\r\n\0.\r\n",
-      "\r\n.\0\r\n",
-      "\r\n.\r\n",
-      "\n\n.\r\n",
-      "\r\r.\r\n",
-      "\n\r.\r\n",
-      "\r\n\n.\n",
-      "\n.\n\n",
-      "\r\n.\n\r"
+    "\r\n.\0\r\n",
+    "\r\n.\r\n",
+    "\n\n.\r\n",
+    "\r\r.\r\n",
+    "\n\r.\r\n",
+    "\r\n\n.\n",
+    "\n.\n\n",
+    "\r\n.\n\r"
   ]
   for (const end of ends) {
     it(`no command is smuggled behind ${JSON.stringify(end)}`, () => {

@@ -63,6 +63,35 @@ describe("Reply laws", () => {
     }))
   })
 
+  it("pushing and taking may alternate in any way", () => {
+    const bytes = fc.oneof(
+      fc.array(Arbitraries.reply, { maxLength: 6 }).map((all) => concat(all.map(Reply.encode))),
+      Arbitraries.hostileReplyBytes
+    )
+    fc.assert(
+      fc.property(bytes, Arbitraries.chunking, fc.array(fc.nat(2), { minLength: 1 }), (bytes, chunking, takes) => {
+        const decoder = Reply.decoder()
+        const out: Array<unknown> = []
+        const take = () => {
+          const next = out.some((it) => typeof it === "object" && it !== null && "problem" in it)
+            ? undefined
+            : decoder.next()
+          if (next !== undefined) out.push(Result.merge(next))
+          return next
+        }
+        let pushed = 0
+        chunking(bytes).forEach((chunk, turn) => {
+          decoder.push(chunk)
+          pushed += chunk.length
+          for (let i = takes[turn % takes.length] ?? 0; i > 0; i--) take()
+          if (decoder.isEmpty()) assert.deepStrictEqual(out, decodeAll([bytes.subarray(0, pushed)]))
+        })
+        while (take() !== undefined);
+        assert.deepStrictEqual(out, decodeAll([bytes]))
+      })
+    )
+  })
+
   it("after a failure it is always the same failure, whatever comes", () => {
     fc.assert(fc.property(Arbitraries.hostileReplyBytes, Arbitraries.reply, (bytes, reply) => {
       const decoder = Reply.decoder()

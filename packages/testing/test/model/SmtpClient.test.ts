@@ -1,0 +1,108 @@
+/**
+ * The whole client against the simulated server: many servers, options, messages and
+ * misfortunes, each judged by laws, and where the server keeps to its policy by a model.
+ *
+ * MODEL_RUNS=5000 runs more; MODEL_SEED and MODEL_PATH repeat what a failure reports.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import * as Laws from "./laws.ts"
+import { type Observation, play } from "./play.ts"
+import { predict } from "./predict.ts"
+import { hostile, honest, type Scenario } from "./scenario.ts"
+
+const { MODEL_PATH: path, MODEL_RUNS: runs, MODEL_SEED: seed } = process.env
+
+const parameters = (usual: number): fc.Parameters<[Scenario]> => ({
+  numRuns: runs === undefined ? usual : Number(runs),
+  seed: seed === undefined ? 5321 : Number(seed),
+  ...path === undefined ? {} : { path },
+  endOnFailure: false
+})
+
+/** More than enough: the real limit is the number of runs. */
+const minutes = 30 * 60_000
+
+const judge = (scenario: Scenario, seen: Observation): Laws.Outcome => {
+  const outcome = Laws.ended(seen)
+  Laws.reported(scenario, seen, outcome)
+  Laws.protectedAsAsked(scenario, seen)
+  Laws.authenticatedIfAsked(scenario, seen)
+  Laws.noGuessing(seen, outcome)
+  Laws.explained(scenario, outcome)
+  return outcome
+}
+
+const byteByByte = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => Array.from(bytes, (byte) => new Uint8Array([byte]))
+
+const sameHoweverCut = async (scenario: Scenario, whole: Laws.Outcome): Promise<void> => {
+  for (const chunk of [byteByByte, scenario.chunking]) {
+    const seen = await play(scenario, chunk)
+    assert.deepStrictEqual(Laws.comparable(judge(scenario, seen)), Laws.comparable(whole), "another cut of the bytes, another outcome")
+  }
+}
+
+const tally = (counts: Map<string, number>, outcome: Laws.Outcome): void => {
+  const tag = outcome._tag === "Receipt" ? "Receipt" : outcome.error.reason._tag
+  counts.set(tag, (counts.get(tag) ?? 0) + 1)
+}
+
+describe("SmtpClient.send", () => {
+  it("does to an honest server what the model predicts", async () => {
+    const counts = new Map<string, number>()
+    await fc.assert(
+      fc.asyncProperty(honest, async (scenario) => {
+        const seen = await play(scenario, undefined)
+        const outcome = judge(scenario, seen)
+        tally(counts, outcome)
+        expectPredicted(scenario, seen, outcome)
+        await sameHoweverCut(scenario, outcome)
+      }),
+      parameters(400)
+    )
+    console.log(Object.fromEntries(counts))
+  }, minutes)
+
+  it("keeps its laws whatever the server says and whatever happens", async () => {
+    const counts = new Map<string, number>()
+    await fc.assert(
+      fc.asyncProperty(hostile, async (scenario) => {
+        const seen = await play(scenario, undefined)
+        const outcome = judge(scenario, seen)
+        tally(counts, outcome)
+        Laws.nothingUnasked(seen, outcome)
+        const unasked = scenario.overruled.some(({ by }) => by._tag === "Extra")
+        if (!unasked) await sameHoweverCut(scenario, outcome)
+      }),
+      parameters(1000)
+    )
+    console.log(Object.fromEntries(counts))
+  }, minutes)
+
+  it("leaves no wire when it is interrupted", async () => {
+    await fc.assert(
+      fc.asyncProperty(hostile, async (scenario) => {
+        const { held } = await play(scenario, undefined, "interrupted")
+        assert.strictEqual(held, 0)
+      }),
+      parameters(300)
+    )
+  }, minutes)
+})
+
+const expectPredicted = (scenario: Scenario, seen: Observation, outcome: Laws.Outcome): void => {
+  const predicted = predict(scenario)
+  if (predicted.tag === "Receipt") {
+    if (outcome._tag === "Error") assert.fail(`a receipt was predicted, not: ${outcome.error.message}`)
+    assert.deepStrictEqual(outcome.receipt.outcomes.map(({ _tag }) => _tag), predicted.fates)
+    assert.deepStrictEqual(seen.inbox.map(({ identity, tls }) => ({ identity, tls })), [{ identity: predicted.identity, tls: predicted.tls }])
+    return
+  }
+  if (outcome._tag === "Receipt") assert.fail(`a receipt, and this was predicted: ${JSON.stringify(predicted.is)}`)
+  const reason: Record<string, unknown> = { ...outcome.error.reason }
+  const { attempts } = predicted.is
+  if (attempts !== undefined) assert.lengthOf(reason["attempts"] as ReadonlyArray<unknown>, attempts as number)
+  for (const [key, value] of Object.entries(predicted.is)) {
+    if (key !== "attempts") assert.deepStrictEqual(reason[key], value, `${key} of ${JSON.stringify(reason)}`)
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * What holds for every run, whatever the server says and whatever befalls the connection.
+ */
+import { assert } from "@effect/vitest"
+import { Address, Advice, Reason, type Reply, type SmtpClient, SmtpError } from "@postern/core"
+import { Cause, Exit, Option } from "effect"
+import type { Observation } from "./play.ts"
+import { normalized, type Scenario, textOf } from "./scenario.ts"
+
+export type Outcome =
+  | { readonly _tag: "Receipt"; readonly receipt: SmtpClient.Receipt }
+  | { readonly _tag: "Error"; readonly error: SmtpError.SmtpError }
+
+/** Exactly one of a receipt and an error, after finite time, and no wire is left. */
+export const ended = ({ exit, held }: Observation): Outcome => {
+  if (exit === undefined) return assert.fail("it does not end")
+  assert.strictEqual(held, 0, "a wire stays open")
+  if (Exit.isSuccess(exit)) return { _tag: "Receipt", receipt: exit.value }
+  const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  return error instanceof SmtpError.SmtpError && exit.cause.reasons.length === 1
+    ? { _tag: "Error", error }
+    : assert.fail(`it ends with no error but ${Cause.pretty(exit.cause)}`)
+}
+
+/** The recipients as they are shown. */
+export const envelopeOf = ({ letter }: Scenario): ReadonlyArray<string> => letter.to.map(({ address }) => `<${address}>`)
+
+/** The server was made to say yes, or to ask for more, where perhaps it would not have. */
+const mayHaveLied = ({ turns }: Observation): boolean =>
+  turns.some(({ overruled }) => overruled !== undefined && overruled.by._tag !== "Drop" && overruled.by.code < 400)
+
+/** All of the content and its end were given to the wire. */
+const handedOver = ({ letter }: Scenario, { wires }: Observation): boolean => {
+  const lines = `\r\n${textOf(normalized(letter.content))}`
+  const data = `DATA\r\n${lines.replaceAll("\r\n.", "\r\n..").slice(2)}.\r\n`
+  return wires.some((wire) => textOf(Buffer.concat(wire.flatMap((passed) => passed._tag === "Wrote" ? [passed.bytes] : []))).includes(data))
+}
+
+/** What is reported of the delivery is what the server has. */
+export const reported = (scenario: Scenario, seen: Observation, outcome: Outcome): void => {
+  const { inbox } = seen
+  assert.isAtMost(inbox.length, 1, "delivered twice")
+  const [message] = inbox
+  const got = message?.forwardPaths.map(Address.formatForwardPath) ?? []
+  if (message !== undefined) {
+    assert.strictEqual(Buffer.compare(message.content, normalized(scenario.letter.content)), 0, "the content was changed on its way")
+    assert.strictEqual(Address.formatReversePath(message.reversePath), `<${scenario.letter.from.address ?? ""}>`)
+  }
+  const sent = handedOver(scenario, seen)
+  if (outcome._tag === "Receipt") {
+    const { outcomes, reply } = outcome.receipt
+    assert.deepStrictEqual(outcomes.map(({ recipient }) => recipient), envelopeOf(scenario), "outcomes in the envelope's order")
+    for (const { _tag, reply: { code } } of outcomes) {
+      assert.strictEqual(_tag, code < 300 ? "Accepted" : code >= 400 && code < 500 ? "Deferred" : "Refused")
+    }
+    const accepted = outcomes.filter(({ _tag }) => _tag === "Accepted").map(({ recipient }) => recipient)
+    assert.isTrue(accepted.length > 0 && reply.code < 300 && sent, "a receipt for nothing")
+    if (mayHaveLied(seen)) for (const recipient of got) assert.include(accepted, recipient)
+    else assert.deepStrictEqual(got, accepted, "accepted is what the server has")
+    return
+  }
+  const { reason } = outcome.error
+  if (reason._tag !== "InDoubt") {
+    assert.isEmpty(inbox, `delivered, and the error says ${reason._tag}`)
+    return
+  }
+  assert.isTrue(sent, "in doubt though the content was not all sent")
+  for (const { turn } of seen.turns) {
+    if (turn._tag === "Content" && !mayHaveLied(seen)) {
+      assert.deepStrictEqual(reason.recipients, turn.message.forwardPaths.map(Address.formatForwardPath))
+    }
+  }
+}
+
+const encodings = (secret: string): ReadonlyArray<string> => [secret, Buffer.from(secret).toString("base64")]
+
+/** Protection that was asked for is there, or nothing is sent. */
+export const protectedAsAsked = (scenario: Scenario, seen: Observation): void => {
+  const { client: { authenticator, credentials, security } } = scenario
+  if (security !== "plain" && security !== "startTlsIfOffered") {
+    for (const { turn, tls } of seen.turns) {
+      if (!tls) assert.include(["Greeting", "Ehlo", "Helo", "StartTls", "AuthResponse", "Quit"], turn._tag, "without TLS")
+    }
+    assert.isTrue(seen.inbox.every(({ tls }) => tls))
+  }
+  if (credentials !== undefined && authenticator !== "PLAIN also without TLS") {
+    for (const { turn, tls } of seen.turns) if (turn._tag === "Auth" && !tls) assert.strictEqual(turn.mechanism, "CRAM-MD5")
+  }
+  for (const wire of seen.wires) {
+    const written = (tls: boolean) =>
+      wire.map((passed) => passed._tag === "Wrote" && passed.tls === tls ? textOf(passed.bytes) : "").join("")
+    if (security !== "plain" && security !== "startTlsIfOffered") assert.notMatch(written(false), /^(?:AUTH|MAIL|RCPT|DATA)\b/m)
+    if (credentials === undefined || credentials.password === "" || authenticator === "PLAIN also without TLS") continue
+    for (const secret of encodings(credentials.password)) assert.notInclude(written(false), secret)
+  }
+}
+
+/** With credentials there is no mail before the server's 235, and it is sent as who was asked for. */
+export const authenticatedIfAsked = (scenario: Scenario, seen: Observation): void => {
+  const { client: { credentials } } = scenario
+  if (credentials === undefined) return
+  for (const wire of seen.wires) {
+    const mail = wire.findIndex((passed) => passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 10)) === "MAIL FROM:")
+    if (mail === -1) continue
+    const before = wire.slice(0, mail)
+    const auth = before.findIndex((passed) => passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 5)) === "AUTH ")
+    const answers = before.slice(Math.max(0, auth)).map((passed) => passed._tag === "Read" ? textOf(passed.bytes) : "").join("")
+    assert.isTrue(auth !== -1 && /^235/m.test(answers), "mail before authentication")
+  }
+  for (const { identity } of seen.inbox) {
+    if (!mayHaveLied(seen)) assert.strictEqual(identity, credentials.authorizationId ?? credentials.user)
+  }
+}
+
+/** A refused password is given up at once: trying on locks accounts. */
+export const noGuessing = (seen: Observation, outcome: Outcome): void => {
+  const tried = seen.turns.filter(({ turn }) => turn._tag === "Auth").length
+  assert.isAtMost(tried, 3)
+  if (outcome._tag === "Receipt" || outcome.error.reason._tag !== "AuthenticationFailed") return
+  const { attempts } = outcome.error.reason
+  assert.strictEqual(attempts.length, tried)
+  for (const { reply } of attempts.slice(0, -1)) assert.include([432, 504, 534, 538], reply?.code)
+}
+
+const repliesIn = (reason: Reason.Reason): ReadonlyArray<Reply.Reply> => {
+  if ("replies" in reason) return reason.replies
+  // What decided is the last attempt.
+  if ("attempts" in reason) return reason.attempts.slice(-1).flatMap(({ reply }) => reply ?? [])
+  return "reply" in reason && reason.reply !== undefined ? [reason.reply] : []
+}
+
+/** What is said of an error is true, and gives nothing away. */
+export const explained = (scenario: Scenario, outcome: Outcome): void => {
+  const secret = scenario.client.credentials?.password ?? ""
+  const said = JSON.stringify(outcome._tag === "Receipt" ? outcome.receipt : outcome.error)
+  if (secret !== "") for (const form of [...encodings(secret), JSON.stringify(secret).slice(1, -1)]) assert.notInclude(said, form)
+  if (outcome._tag === "Receipt") {
+    for (const it of outcome.receipt.outcomes) if (it._tag === "Deferred") checkReason(it.reason)
+    return
+  }
+  const { advice, message, problem, reason, retry, transcript } = outcome.error
+  assert.isTrue([advice, message, problem].every((text) => text.length > 10 && !/undefined|\[object/.test(text)), message)
+  checkReason(reason)
+  assert.strictEqual(retry === "in doubt", reason._tag === "InDoubt")
+  if (reason._tag !== "InvalidInput") assert.isNotEmpty(transcript)
+  if (secret !== "") for (const form of encodings(secret)) assert.notInclude(`${message} ${String(outcome.error.stack)}`, form)
+}
+
+const checkReason = (reason: Reason.Reason): void => {
+  assert.isTrue(Reason.isReason(reason))
+  if (repliesIn(reason).some(({ code }) => code >= 400 && code < 500)) assert.notStrictEqual(Advice.retry(reason), "never", "4yz is not for ever")
+}
+
+/** Bytes that nobody asked for are not taken for an answer. Seen only where they come with the reply before. */
+export const nothingUnasked = (seen: Observation, outcome: Outcome): void => {
+  const unasked = seen.turns.filter(({ overruled }) => overruled?.by._tag === "Extra")
+  if (!unasked.some(({ turn: { _tag } }) => _tag !== "Content" && _tag !== "Quit")) return
+  assert.strictEqual(outcome._tag, "Error", "an unasked reply was passed over")
+  assert.isEmpty(seen.inbox)
+}
+
+/** The outcome without times, and without what depends on how much had arrived when it was shown. */
+export const comparable = (outcome: Outcome): unknown =>
+  JSON.parse(JSON.stringify(outcome._tag === "Receipt" ? outcome.receipt : { ...outcome.error.reason, ...outcome.error }, (key, value) =>
+    key === "at" || key === "stack" || (key === "bytes" && typeof value === "string") ? undefined : value))

@@ -1,0 +1,318 @@
+/**
+ * What a run of the client is about, as plain data: what the server is like, how the client
+ * is set up, what it sends, what the server says instead, and what befalls the connection.
+ */
+import type { Endpoint } from "@postern/core"
+import * as fc from "fast-check"
+import { chunking, type Chunking } from "../../src/Arbitraries.ts"
+
+// ---------------------------------------------------------------------------
+// The server
+// ---------------------------------------------------------------------------
+
+export type MechanismName = "PLAIN" | "LOGIN" | "CRAM-MD5"
+
+export interface Policy {
+  readonly ehlo: boolean
+  readonly extensions: ReadonlyArray<string>
+  readonly tls: "none" | "startTls" | "implicit"
+  readonly requireTls: boolean
+  readonly inject: boolean
+  /** Its reply to EHLO without TLS is somebody else's, with another list. */
+  readonly liesBeforeTls: boolean
+  readonly mechanisms: ReadonlyArray<MechanismName>
+  readonly authBeforeTls: boolean
+  readonly legacyAuth: boolean
+  readonly requireAuth: boolean
+  readonly account: "known" | "other password" | "unknown"
+  readonly relays: boolean
+  readonly greylist: boolean
+  readonly maxSize: number
+  readonly maxRecipients: number
+  readonly greeting: 220 | 421 | 450 | 554
+}
+
+export const localDomain = "local.example"
+
+/** What the model knows of an address. */
+export interface Party {
+  readonly address: string
+  readonly local: boolean
+  readonly unknown?: boolean
+  readonly utf8?: boolean
+  /** At home everywhere, known, never greylisted. */
+  readonly postmaster?: boolean
+}
+
+export const recipients: ReadonlyArray<Party> = [
+  { address: "ann@local.example", local: true },
+  { address: "ben@local.example", local: true },
+  { address: "relay@local.example", local: true },
+  { address: "\"with blank\"@local.example", local: true },
+  { address: "ghost@local.example", local: true, unknown: true },
+  { address: "nobody@remote.example", local: false, unknown: true },
+  { address: "eve@remote.example", local: false },
+  { address: "bob@relay.remote.example", local: false },
+  { address: "jörg@local.example", local: true, utf8: true },
+  { address: "Postmaster", local: true, postmaster: true }
+]
+
+const mostly = (value: boolean, weight = 5): fc.Arbitrary<boolean> =>
+  fc.oneof({ weight, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: fc.constant(!value) })
+
+const extension = fc.constantFrom("PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "X-ODD 1 2")
+
+const extensions = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"]) },
+  { weight: 1, arbitrary: fc.uniqueArray(extension, { maxLength: 7 }) }
+)
+
+const policy = (size: number): fc.Arbitrary<Policy> =>
+  fc.record({
+    ehlo: mostly(true, 12),
+    extensions,
+    tls: fc.oneof(
+      { weight: 8, arbitrary: fc.constant("startTls" as const) },
+      { weight: 2, arbitrary: fc.constant("implicit" as const) },
+      { weight: 1, arbitrary: fc.constant("none" as const) }
+    ),
+    requireTls: mostly(false, 8),
+    inject: mostly(false, 20),
+    liesBeforeTls: fc.boolean(),
+    mechanisms: fc.oneof(
+      fc.constant(["PLAIN", "LOGIN", "CRAM-MD5"] as const),
+      fc.shuffledSubarray(["PLAIN", "LOGIN", "CRAM-MD5"] as const)
+    ),
+    authBeforeTls: fc.boolean(),
+    legacyAuth: mostly(false),
+    requireAuth: mostly(false, 8),
+    account: fc.oneof({ weight: 8, arbitrary: fc.constant("known" as const) }, {
+      weight: 1,
+      arbitrary: fc.constantFrom("other password" as const, "unknown" as const)
+    }),
+    relays: mostly(true, 2),
+    greylist: mostly(false, 8),
+    maxSize: fc.oneof(
+      { weight: 5, arbitrary: fc.constant(10_485_760) },
+      { weight: 1, arbitrary: fc.constantFrom(size, size - 1, size + 1, 20).map((limit) => Math.max(1, limit)) }
+    ),
+    maxRecipients: fc.oneof({ weight: 5, arbitrary: fc.constant(100) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) }),
+    greeting: fc.oneof({ weight: 20, arbitrary: fc.constant(220 as const) }, { weight: 1, arbitrary: fc.constantFrom(421, 450, 554) })
+  })
+
+// ---------------------------------------------------------------------------
+// The client and its message
+// ---------------------------------------------------------------------------
+
+export const authenticators = [
+  "standard",
+  "only PLAIN",
+  "CRAM-MD5 then LOGIN",
+  "LOGIN at once",
+  "PLAIN also without TLS"
+] as const
+
+export type AuthenticatorName = typeof authenticators[number]
+
+export interface Client {
+  readonly security: Endpoint.Mode
+  readonly port: number
+  readonly credentials: { readonly user: string; readonly password: string; readonly authorizationId: string | undefined } | undefined
+  readonly authenticator: AuthenticatorName
+}
+
+/** Long and odd enough to be found wherever it leaks. */
+const password = fc.constantFrom("Tr0ub4dor&3-horse", "pä ss=wörd,\"\\x")
+
+const client: fc.Arbitrary<Client> = fc.record({
+  security: fc.constantFrom("auto", "auto", "auto", "startTls", "startTlsIfOffered", "plain", "tls"),
+  port: fc.constantFrom(25, 465, 587, 2525, 10_025),
+  credentials: fc.oneof(
+    fc.constant(undefined),
+    fc.record({
+      user: fc.constantFrom("ann@local.example", "ünal"),
+      password: fc.oneof({ weight: 20, arbitrary: password }, { weight: 1, arbitrary: fc.constant("") }),
+      authorizationId: fc.oneof({ weight: 10, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constantFrom("boss", "ann@local.example") })
+    })
+  ),
+  authenticator: fc.constantFrom(...authenticators)
+})
+
+export interface Letter {
+  readonly from: { readonly address: string | null; readonly utf8: boolean }
+  readonly to: ReadonlyArray<Party>
+  readonly content: Uint8Array
+}
+
+const soup = fc.array(
+  fc.constantFrom("\r\n", "\r\n", "\r", "\n", ".", ".", "\r\n.", "\r\n.\r\n", "\n.\n", "\r.\r", "x", "word ", "QUIT\r\n", "\0", "\t"),
+  { maxLength: 40 }
+).map((parts) => parts.join(""))
+
+// Its blocks of 64 KiB begin and end everywhere in a line, also within CRLF.
+const large = fc.tuple(fc.constantFrom("0123456789abcd\r\n", ".\r\n", "..\n", "x\r", "line\r\n.line\r\n"), fc.integer({ min: 60_000, max: 140_000 }))
+  .map(([unit, length]) => unit.repeat(Math.ceil(length / unit.length)).slice(0, length))
+
+const content = fc.oneof(
+  { weight: 6, arbitrary: soup },
+  { weight: 1, arbitrary: fc.constant("") },
+  { weight: 2, arbitrary: fc.tuple(soup, fc.constantFrom("\x80", "\xff", "Gr\xfc\xdfe"), soup).map((parts) => parts.join("")) },
+  { weight: 1, arbitrary: large }
+).map((text) => bytesOf(text)).map((bytes) =>
+  // Printed in the report of a failure: as text, and not all of what is large.
+  Object.assign(bytes, { [fc.toStringMethod]: () => `${bytes.length} octets ${JSON.stringify(textOf(bytes.subarray(0, 300)))}` })
+)
+
+const letter: fc.Arbitrary<Letter> = fc.record({
+  from: fc.oneof({ weight: 8, arbitrary: fc.constantFrom({ address: "sender@client.example", utf8: false }, { address: null, utf8: false }) }, {
+    weight: 1,
+    arbitrary: fc.constant({ address: "jürgen@client.example", utf8: true })
+  }),
+  to: fc.oneof(
+    fc.uniqueArray(fc.constantFrom(...recipients.filter(({ local, unknown, utf8 }) => local && unknown !== true && utf8 !== true)), { minLength: 1, maxLength: 4 }),
+    fc.uniqueArray(fc.constantFrom(...recipients), { minLength: 1, maxLength: 5 })
+  ),
+  content
+})
+
+// ---------------------------------------------------------------------------
+// What goes wrong
+// ---------------------------------------------------------------------------
+
+export const turns = ["Greeting", "Ehlo", "Helo", "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Rcpt", "Data", "Content", "Rset", "Quit"] as const
+
+/** What the server says in place of its own reply, at the turn of this kind that is so many after the first. */
+export interface Overruled {
+  readonly turn: typeof turns[number]
+  readonly nth: number
+  readonly by:
+    | { readonly _tag: "Reply"; readonly code: number; readonly status: string | undefined; readonly lines: ReadonlyArray<string> }
+    /** As the reply, and another one behind it in the same write. */
+    | { readonly _tag: "Extra"; readonly code: number }
+    /** A reply out of grammar with this code. */
+    | { readonly _tag: "Malformed"; readonly code: number }
+    /** A refusal that quotes what the client said. */
+    | { readonly _tag: "Echo"; readonly code: number }
+    | { readonly _tag: "Drop" }
+}
+
+const refusal = fc.constantFrom(421, 432, 450, 451, 452, 454, 500, 501, 502, 503, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 571)
+const misplaced = fc.constantFrom(211, 214, 220, 221, 235, 250, 251, 252, 334, 354)
+
+const words = fc.constantFrom(
+  "",
+  "no",
+  "Relay access denied",
+  "message size exceeds limit",
+  "Greylisted, try again",
+  "blocked by Spamhaus",
+  "authentication required",
+  "Mailbox full",
+  "ZXZlcnk=",
+  "caf\u00e9 \u2028"
+)
+
+const overruled: fc.Arbitrary<Overruled> = fc.record({
+  turn: fc.oneof(fc.constantFrom(...turns), fc.constantFrom("Auth", "AuthResponse", "Mail", "Rcpt", "Data", "Content")),
+  nth: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(3) }),
+  by: fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        _tag: fc.constant("Reply" as const),
+        code: fc.oneof({ weight: 3, arbitrary: refusal }, { weight: 2, arbitrary: misplaced }),
+        status: fc.option(fc.constantFrom("7.1", "1.1", "1.8", "3.4", "7.0", "2.2", "5.0"), { nil: undefined }),
+        lines: fc.array(words, { minLength: 1, maxLength: 3 })
+      })
+    },
+    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Extra" as const), code: fc.constantFrom(250, 250, 220, 354, 235, 550) }) },
+    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Malformed" as const), code: fc.constantFrom(250, 220, 354, 550) }) },
+    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Echo" as const), code: fc.constantFrom(504, 535, 454, 334, 235) }) },
+    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Drop" as const) }) }
+  )
+})
+
+/** A place in what one side sends, counted from the beginning or from the end of an undisturbed run. */
+export interface Place {
+  readonly from: "start" | "end"
+  readonly octets: number
+}
+
+export type Fault =
+  | { readonly _tag: "Cut"; readonly side: "sent" | "received"; readonly at: Place; readonly how: "Broken" | "Closed" }
+  | { readonly _tag: "Silence"; readonly at: Place }
+  | { readonly _tag: "Tls"; readonly problem: "expired" | "HandshakeFailed" | "NotTls" | "PlaintextBuffered" | "Closed" | "Broken" }
+
+const place: fc.Arbitrary<Place> = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ from: fc.constant("start" as const), octets: fc.nat(900) }) },
+  // Here the envelope, the content, its reply, and QUIT are.
+  { weight: 2, arbitrary: fc.record({ from: fc.constant("end" as const), octets: fc.oneof(fc.nat(60), fc.nat(250)) }) }
+)
+
+const fault: fc.Arbitrary<Fault> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      _tag: fc.constant("Cut" as const),
+      side: fc.constantFrom("sent", "received"),
+      at: place,
+      how: fc.constantFrom("Broken", "Closed")
+    })
+  },
+  { weight: 2, arbitrary: fc.record({ _tag: fc.constant("Silence" as const), at: place }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      _tag: fc.constant("Tls" as const),
+      problem: fc.constantFrom("expired", "HandshakeFailed", "NotTls", "PlaintextBuffered", "Closed", "Broken")
+    })
+  }
+)
+
+// ---------------------------------------------------------------------------
+// All of it
+// ---------------------------------------------------------------------------
+
+export interface Scenario {
+  readonly policy: Policy
+  readonly client: Client
+  readonly letter: Letter
+  readonly overruled: ReadonlyArray<Overruled>
+  readonly fault: Fault | undefined
+  readonly chunking: Chunking
+}
+
+/** The server keeps to its policy; at most the TLS handshake fails. */
+export const honest: fc.Arbitrary<Scenario> = letter.chain((letter) =>
+  fc.record({
+    policy: policy(normalized(letter.content).length),
+    client,
+    letter: fc.constant(letter),
+    overruled: fc.constant([]),
+    fault: fc.oneof({ weight: 15, arbitrary: fc.constant(undefined) }, {
+      weight: 1,
+      arbitrary: fc.constantFrom<Fault>({ _tag: "Tls", problem: "expired" }, { _tag: "Tls", problem: "HandshakeFailed" })
+    }),
+    chunking
+  })
+)
+
+/** Anything may be said and anything may happen. */
+export const hostile: fc.Arbitrary<Scenario> = fc.tuple(
+  honest,
+  fc.oneof(
+    fc.record({ overruled: fc.array(overruled, { maxLength: 3 }), fault: fc.constant(undefined) }),
+    fc.record({ overruled: fc.constant([]), fault }),
+    fc.record({ overruled: fc.array(overruled, { maxLength: 2 }), fault: fc.option(fault, { nil: undefined }) })
+  )
+).map(([scenario, trouble]) => ({ ...scenario, ...trouble }))
+
+/** Content as the server must get it: every CR, LF and CRLF a CRLF, one at the end. Slow and plain. */
+export const normalized = (content: Uint8Array): Uint8Array => {
+  const text = textOf(content).replace(/\r\n|\r|\n/g, "\r\n")
+  return bytesOf(text === "" || text.endsWith("\r\n") ? text : `${text}\r\n`)
+}
+
+/** Octets as characters of the same number, and back. */
+export const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1")
+export const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"))
