@@ -213,6 +213,7 @@ describe("policy", () => {
       "530 5.7.0",
       "221 2.0.0"
     ])
+    assert.deepStrictEqual(codes(talkSecurely({ requireTls: true }, hello, from).replies), ["250", "250 2.1.0"])
     assert.deepStrictEqual(codesOf({ requireAuth: true }, hello, from, "RSET", "VRFY ann"), [
       "250",
       "530 5.7.0",

@@ -198,16 +198,18 @@ describe("TcpServer", () => {
       assert.lengthOf(yield* server.inbox, 1)
     }))
 
-  it.live("an abrupt end under TLS", () =>
+  it.live("abrupt ends under TLS: a reset, and octets that are no TLS", () =>
     Effect.gen(function*() {
       const { authority, tls } = yield* certificates
       const server = yield* TcpServer.make({ implicitTls: true }, { tls })
-      const plain = yield* dial(server.port)
-      const client = secure(plain, { ca: authority.certificate })
-      client.socket.write("NOOP\r\n")
-      yield* client.until(/^250 /m)
-      plain.socket.resetAndDestroy()
-      yield* server.idle
+      for (const leave of [(raw: Net.Socket) => raw.resetAndDestroy(), (raw: Net.Socket) => raw.write("QUIT\r\n")]) {
+        const plain = yield* dial(server.port)
+        const client = secure(plain, { ca: authority.certificate })
+        client.socket.write("NOOP\r\n")
+        yield* client.until(/^250 /m)
+        leave(plain.socket)
+        yield* server.idle
+      }
     }))
 
   it.live("stops reading from a client that does not read", () =>

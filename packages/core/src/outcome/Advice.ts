@@ -155,7 +155,8 @@ export const catalogue: Catalogue = {
   },
   AuthenticationFailed: {
     fault: "authentication",
-    retry: (r) => r.why === "temporary" ? "later" : "never",
+    // 432 leads to the next mechanism, and is still no refusal for good.
+    retry: (r) => r.why === "temporary" || (r.attempts.at(-1)?.reply?.code ?? 500) < 500 ? "later" : "never",
     problem: (r) => `authentication failed (${r.why}): ${attempts(r.attempts)}`,
     advice: (r) => authenticationAdvice[r.why]
   },

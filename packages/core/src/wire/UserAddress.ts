@@ -62,12 +62,12 @@ export const parseUser = (text: string): Result.Result<User, AddressError> => {
   if (address === undefined) {
     const start = words[0]?.start ?? text.length
     const end = words.at(-1)?.end ?? text.length
-    return readUser(text, undefined, start, end)
+    return readUser(text, undefined, trimmed(text, start, end))
   }
   const name = readName(text, words)
   return Result.isFailure(name)
     ? Result.fail(name.failure)
-    : readUser(text, name.success, address.start + 1, address.end - 1)
+    : readUser(text, name.success, withoutBlanks(text, address.start + 1, address.end - 1))
 }
 
 /**
@@ -185,15 +185,11 @@ const unclosed = (text: string, offset: number) =>
 // Meaning
 // ---------------------------------------------------------------------------
 
-const readUser = (text: string, displayName: string | undefined, start: number, end: number) => {
-  const address = text.slice(start, end)
-  const trimmed = address.trimStart()
-  const from = start + address.length - trimmed.length
-  return Result.mapBoth(parse(trimmed.trimEnd()), {
+const readUser = (text: string, displayName: string | undefined, [from, to]: readonly [number, number]) =>
+  Result.mapBoth(parse(text.slice(from, to)), {
     onSuccess: (mailbox): User => ({ displayName, mailbox }),
     onFailure: inside(text, from)
   })
-}
 
 const readName = (text: string, words: ReadonlyArray<Part>): Result.Result<string | undefined, AddressError> => {
   let name = ""
@@ -216,6 +212,21 @@ const readName = (text: string, words: ReadonlyArray<Part>): Result.Result<strin
     end = word.end
   }
   return Result.succeed(withoutTabs(name).trim() || undefined)
+}
+
+/** The stretch without any space of Unicode at its ends: what comes with a paste is not meant. */
+const trimmed = (text: string, start: number, end: number): readonly [number, number] => {
+  const part = text.slice(start, end)
+  const from = start + part.length - part.trimStart().length
+  return [from, from + part.trim().length]
+}
+
+/** The stretch without blanks and tabs at its ends: between brackets, Unicode's other spaces are letters of a local part. */
+const withoutBlanks = (text: string, start: number, end: number): readonly [number, number] => {
+  let [from, to] = [start, end]
+  while (from < to && " \t".includes(text.charAt(from))) from++
+  while (to > from && " \t".includes(text.charAt(to - 1))) to--
+  return [from, to]
 }
 
 /** A tab counts as a blank around the parts and in a name; the address itself still refuses it. */

@@ -22,6 +22,7 @@ describe("Address.parseUser", () => {
     ["<a@b>", undefined, "a@b"],
     [" < a@b > ", undefined, "a@b"],
     ["\u00a0a@b\u00a0", undefined, "a@b"],
+    ["<\u2003a@b>", undefined, "\u2003a@b"],
     ["Ann <a@b>", "Ann", "a@b"],
     ["Ann<a@b>", "Ann", "a@b"],
     ["Ann \t Other  <a@b>", "Ann Other", "a@b"],

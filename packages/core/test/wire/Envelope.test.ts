@@ -87,7 +87,7 @@ describe("Envelope", () => {
           const envelope = made({ from, to })
           assert.deepStrictEqual(
             made({
-              from: Address.format(from),
+              from: `<${Address.format(from)}>`,
               to: to.map((it) => `<${Address.format(it)}>`)
             }),
             envelope

@@ -162,4 +162,4 @@ export const nothingUnasked = (seen: Observation, outcome: Outcome): void => {
 /** The outcome without times, and without what depends on how much had arrived when it was shown. */
 export const comparable = (outcome: Outcome): unknown =>
   JSON.parse(JSON.stringify(outcome._tag === "Receipt" ? outcome.receipt : { ...outcome.error.reason, ...outcome.error }, (key, value) =>
-    key === "at" || key === "stack" || (key === "bytes" && typeof value === "string") ? undefined : value))
+    key === "at" || key === "stack" || key === "message" || (key === "bytes" && typeof value === "string") ? undefined : value))
