@@ -20,7 +20,11 @@ export const main = Effect.gen(function*() {
     content: "Subject: hello\n\nHello, Cat.\n"
   })
   const { session } = yield* client.open
-  return { outcome: receipt.outcomes[0]?._tag, authenticated: session.facts.authenticated, tls: session.facts.tls?.version }
+  return {
+    outcome: receipt.outcomes[0]?._tag,
+    authenticated: session.facts.authenticated,
+    tls: session.facts.tls?.version
+  }
 }).pipe(Effect.scoped, Effect.provide(NodeTransport.layer))
 
 if (import.meta.main) console.log(await Effect.runPromise(main))

@@ -7,7 +7,17 @@
  * from the file named as argument or from standard input (`-`).
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { CramMd5, Login, Mechanism, Plain, type Reply, SmtpClient, SmtpError, Transcript, type Transport } from "@postern/core"
+import {
+  CramMd5,
+  Login,
+  Mechanism,
+  Plain,
+  type Reply,
+  SmtpClient,
+  SmtpError,
+  Transcript,
+  type Transport
+} from "@postern/core"
 import { NodeTransport } from "@postern/node"
 import { Certificates, TcpServer } from "@postern/testing"
 import { Config, Console, DateTime, Effect, Option, Redacted } from "effect"
@@ -80,14 +90,17 @@ const embedded = Effect.gen(function*() {
   yield* report(receipt)
   for (const message of yield* server.inbox) {
     const security = message.tls ? "over TLS" : "in plain text"
-    yield* title(`The message as the server received it, ${security}, from a session authenticated as ${message.identity}:`)
+    yield* title(
+      `The message as the server received it, ${security}, from a session authenticated as ${message.identity}:`
+    )
     yield* Console.log(indent(new TextDecoder().decode(message.content)))
   }
 })
 
 const httpDate = (now: DateTime.Utc): string => DateTime.toDateUtc(now).toUTCString().replace("GMT", "+0000")
 
-const indent = (text: string): string => text.replaceAll("\r\n", "\n").trimEnd().split("\n").map((line) => `  ${line}`).join("\n")
+const indent = (text: string): string =>
+  text.replaceAll("\r\n", "\n").trimEnd().split("\n").map((line) => `  ${line}`).join("\n")
 
 /** A server of one's own, from the environment. */
 const configured = Effect.gen(function*() {
@@ -125,4 +138,7 @@ const main: Effect.Effect<void, unknown, Transport.Transport> = Effect.gen(funct
   yield* Option.isSome(own) ? configured : Effect.scoped(embedded)
 }).pipe(Effect.tapError(explain))
 
-main.pipe(Effect.provide(NodeTransport.layer), (program) => NodeRuntime.runMain(program, { disableErrorReporting: true }))
+main.pipe(
+  Effect.provide(NodeTransport.layer),
+  (program) => NodeRuntime.runMain(program, { disableErrorReporting: true })
+)

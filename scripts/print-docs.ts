@@ -26,7 +26,12 @@ const replies = [
 
 const denied = Reply.make(554, "<out@elsewhere.test>: Relay access denied", "5.7.1")
 const later = Reply.make(451, "try again later", "4.3.0")
-const attempt: Reason.Attempt = { mechanism: "PLAIN", outcome: "refused", reply: Reply.make(535, "bad credentials", "5.7.8"), detail: "bad credentials" }
+const attempt: Reason.Attempt = {
+  mechanism: "PLAIN",
+  outcome: "refused",
+  reply: Reply.make(535, "bad credentials", "5.7.8"),
+  detail: "bad credentials"
+}
 
 /** One example of each kind. */
 const samples: { readonly [T in Reason.Tag]: Omit<Reason.Of<T>, "_tag"> } = {
@@ -47,10 +52,20 @@ const samples: { readonly [T in Reason.Tag]: Omit<Reason.Of<T>, "_tag"> } = {
   CommandRefused: { step: "Vrfy", reply: Reply.make(502, "not implemented", "5.5.1") },
   TemporaryFailure: { step: "Rcpt", reply: later, recipients: ["<ben@b.example>"] },
   AuthenticationFailed: { why: "bad credentials", attempts: [attempt] },
-  NoUsableMechanism: { offered: ["PLAIN"], unusable: [{ mechanism: "PLAIN", why: "would send the password without verified TLS" }], startTlsOffered: true },
+  NoUsableMechanism: {
+    offered: ["PLAIN"],
+    unusable: [{ mechanism: "PLAIN", why: "would send the password without verified TLS" }],
+    startTlsOffered: true
+  },
   ServerNotVerified: { mechanism: "LOGIN", attempts: [] },
   AuthenticationRequired: { step: "Mail", reply: Reply.make(530, "authentication required", "5.7.0") },
-  RelayDenied: { why: "not authenticated", step: "Rcpt", recipients: ["<out@elsewhere.test>"], identity: undefined, reply: denied },
+  RelayDenied: {
+    why: "not authenticated",
+    step: "Rcpt",
+    recipients: ["<out@elsewhere.test>"],
+    identity: undefined,
+    reply: denied
+  },
   SenderRefused: { reversePath: "<ann@nowhere.example>", reply: Reply.make(550, "no such domain", "5.1.8") },
   RecipientsRefused: { recipients: ["<nobody@b.example>"], replies: [Reply.make(550, "no such user", "5.1.1")] },
   ContentRefused: { reply: Reply.make(550, "this looks like spam", "5.7.1") },
@@ -81,7 +96,9 @@ const whys = <T extends "RelayDenied" | "AuthenticationFailed" | "CertificateRef
   "",
   row(field, "Advice"),
   row("---", "---"),
-  ...values.map((value) => row(value, Advice.advice({ ...Reason.make(tag, samples[tag] as never), [field]: value } as Reason.Reason)))
+  ...values.map((value) =>
+    row(value, Advice.advice({ ...Reason.make(tag, samples[tag] as never), [field]: value } as Reason.Reason))
+  )
 ]
 
 errors.push(

@@ -79,7 +79,11 @@ describe("npm start", () => {
   })
 
   it("exits non-zero with the advice when it fails", { timeout: 70_000 }, () => {
-    const refused = run({ SMTP_URL: "smtp://ann:hunter2hunter2@127.0.0.1:1", MAIL_FROM: "a@b.example", MAIL_TO: "c@d.example" }, "Subject: x\n")
+    const refused = run({
+      SMTP_URL: "smtp://ann:hunter2hunter2@127.0.0.1:1",
+      MAIL_FROM: "a@b.example",
+      MAIL_TO: "c@d.example"
+    }, "Subject: x\n")
     assert.strictEqual(refused.status, 1)
     assert.match(refused.stderr, /Not sent: cannot connect to 127\.0\.0\.1:1[\s\S]*Check host and port/)
     const unusable = run({ SMTP_URL: "smtp://ann:hunter2hunter2@127.0.0.1:1/path" })

@@ -77,11 +77,17 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 describe("architecture", () => {
   it.each(Object.entries(hidden))("%s: exports lists every public module, and nothing else", (name, modules) => {
-    const manifest = JSON.parse(read(`packages/${name}/package.json`)) as { exports: Record<string, Record<string, string>> }
+    const manifest = JSON.parse(read(`packages/${name}/package.json`)) as {
+      exports: Record<string, Record<string, string>>
+    }
     const expected = sources(`packages/${name}/src`).flatMap((file) => {
       const module = Path.posix.basename(file, ".ts")
       const path = Path.posix.relative(`packages/${name}/src`, file).replace(/\.ts$/, "")
-      const entry = { "@postern/source": `./src/${path}.ts`, types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` }
+      const entry = {
+        "@postern/source": `./src/${path}.ts`,
+        types: `./dist/${path}.d.ts`,
+        default: `./dist/${path}.js`
+      }
       return modules.includes(module) ? [] : [[module === "index" ? "." : `./${module}`, entry] as const]
     })
     assert.deepStrictEqual(manifest.exports, Object.fromEntries(expected))

@@ -49,7 +49,11 @@ export interface Bounds {
  * console.log(ended.map(({ end }) => end._tag)) // ["Success", "Failure", "Failure", "Failure", "Failure"]
  * ```
  */
-export const paths = <A, E, R>(program: Program.Program<A, E, R>, menu: Menu, bounds: Bounds = {}): Exploration<A, E> => {
+export const paths = <A, E, R>(
+  program: Program.Program<A, E, R>,
+  menu: Menu,
+  bounds: Bounds = {}
+): Exploration<A, E> => {
   const { mostPaths = 100_000, mostSteps = 64 } = bounds
   const ended: Array<Ended<A, E>> = []
   const unended: Array<ReadonlyArray<Program.Rehearsed>> = []
@@ -64,7 +68,7 @@ export const paths = <A, E, R>(program: Program.Program<A, E, R>, menu: Menu, bo
     } else if (pending !== undefined) {
       const taken = answers
       // Reversed, so that the menu's first answer is followed first.
-      open.push(...menu(pending, said).map((answer) => [...taken, answer]).toReversed())
+      open.push(...menu(pending, said).map((answer) => taken.concat(answer)).toReversed())
     }
   }
   return { ended, unended, truncated: false }
@@ -105,35 +109,42 @@ const everything: ReadonlyArray<string> = [
  * AUTH, where each code means something else, gets all of its refusals. Commands that
  * were sent together get every combination. Effects are performed.
  */
-export const everyClass = (options: Options = {}): Menu => menu((step) => [
-  ...positive(step, options),
-  ...step === "Auth" || step === "AuthResponse" ? refusals(step) : [Reply.make(451, "not now", "4.3.0"), Reply.make(550, "no", "5.7.1")],
-  ...unwelcome(step)
-], options)
+export const everyClass = (options: Options = {}): Menu =>
+  menu((step) => [
+    ...positive(step, options),
+    ...step === "Auth" || step === "AuthResponse"
+      ? refusals(step)
+      : [Reply.make(451, "not now", "4.3.0"), Reply.make(550, "no", "5.7.1")],
+    ...unwelcome(step)
+  ], options)
 
 /** As {@link everyClass}, with every code that `Expect.table` lists for the step. */
-export const everyCode = (options: Options = {}): Menu => menu((step) => [
-  ...positive(step, options),
-  ...refusals(step),
-  Reply.make(459, "not now"),
-  Reply.make(599, "no"),
-  ...unwelcome(step)
-], options)
+export const everyCode = (options: Options = {}): Menu =>
+  menu((step) => [
+    ...positive(step, options),
+    ...refusals(step),
+    Reply.make(459, "not now"),
+    Reply.make(599, "no"),
+    ...unwelcome(step)
+  ], options)
 
-const menu = (repliesTo: (step: Expect.Step) => ReadonlyArray<Reply.Reply>, options: Options): Menu => (instruction) => {
-  switch (instruction._tag) {
-    case "Greeting":
-      return repliesTo("Greeting").map((reply) => Program.replies(reply))
-    case "Payload":
-      return repliesTo("Content").map((reply) => Program.replies(reply))
-    case "Exchange":
-      return combinations(instruction.commands.map(({ _tag }) => repliesTo(_tag))).map((all) => Program.replies(...all))
-    case "UpgradeTls":
-      return [Program.tls(options.tls ?? tlsFacts)]
-    case "Perform":
-      return [{ _tag: "Value", value: Effect.runSync(instruction.effect as Effect.Effect<unknown>) }]
+const menu =
+  (repliesTo: (step: Expect.Step) => ReadonlyArray<Reply.Reply>, options: Options): Menu => (instruction) => {
+    switch (instruction._tag) {
+      case "Greeting":
+        return repliesTo("Greeting").map((reply) => Program.replies(reply))
+      case "Payload":
+        return repliesTo("Content").map((reply) => Program.replies(reply))
+      case "Exchange":
+        return combinations(instruction.commands.map(({ _tag }) => repliesTo(_tag))).map((all) =>
+          Program.replies(...all)
+        )
+      case "UpgradeTls":
+        return [Program.tls(options.tls ?? tlsFacts)]
+      case "Perform":
+        return [{ _tag: "Value", value: Effect.runSync(instruction.effect as Effect.Effect<unknown>) }]
+    }
   }
-}
 
 const refusals = (step: Expect.Step): ReadonlyArray<Reply.Reply> =>
   Object.keys(Expect.table[step].no).filter((code) => code !== "421").map((code) => Reply.make(Number(code), "no"))
@@ -146,8 +157,14 @@ const unwelcome = (step: Expect.Step): ReadonlyArray<Reply.Reply> => [
 
 const positive = (step: Expect.Step, options: Options): ReadonlyArray<Reply.Reply> =>
   Object.keys(Expect.table[step].yes).map(Number).flatMap((code) => {
-    if (step === "Ehlo" || step === "Lhlo") return (options.capabilities ?? [everything]).map((lines) => Reply.make(code, lines))
-    if (code === 334) return (options.challenges ?? ["", "VXNlcm5hbWU6", "PDEyMzRAbXguZXhhbXBsZT4="]).map((text) => Reply.make(334, text))
+    if (step === "Ehlo" || step === "Lhlo") {
+      return (options.capabilities ?? [everything]).map((lines) => Reply.make(code, lines))
+    }
+    if (code === 334) {
+      return (options.challenges ?? ["", "VXNlcm5hbWU6", "PDEyMzRAbXguZXhhbXBsZT4="]).map((text) =>
+        Reply.make(334, text)
+      )
+    }
     return [Reply.make(code, "yes")]
   })
 

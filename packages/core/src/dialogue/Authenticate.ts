@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import * as Classify from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
 import type { Authenticator } from "../sasl/Choose.ts"
-import * as Mechanism from "../sasl/Mechanism.ts"
+import type * as Mechanism from "../sasl/Mechanism.ts"
 import * as Command from "../wire/Command.ts"
 import * as Expect from "../wire/Expect.ts"
 import { render, type Reply } from "../wire/Reply.ts"
@@ -79,11 +79,21 @@ const judge = ({ code }: Reply): Reason.Of<"AuthenticationFailed">["why"] | "try
 const toAttempt = (mechanism: string, verdict: Exclude<Verdict, { readonly _tag: "Accepted" }>): Reason.Attempt => {
   switch (verdict._tag) {
     case "Refused":
-      return { mechanism, outcome: "refused", reply: verdict.reply, detail: Expect.meaning("Auth", verdict.reply.code) ?? "refused" }
+      return {
+        mechanism,
+        outcome: "refused",
+        reply: verdict.reply,
+        detail: Expect.meaning("Auth", verdict.reply.code) ?? "refused"
+      }
     case "Cancelled":
       return { mechanism, outcome: "cancelled", reply: undefined, detail: verdict.detail }
     case "Unverified":
-      return { mechanism, outcome: "unverified", reply: verdict.reply, detail: "the server said yes before the exchange was complete" }
+      return {
+        mechanism,
+        outcome: "unverified",
+        reply: verdict.reply,
+        detail: "the server said yes before the exchange was complete"
+      }
   }
 }
 

@@ -33,4 +33,5 @@ const ready = (session: Session, facts: Pick<Facts, "capabilities">): Session<"r
   new Session("ready", { ...session.facts, ...facts })
 
 // A 554 or 530 is about this client, not about the command.
-const mayNotKnowEhlo = ({ reply }: Expect.Refused): boolean => reply.code >= 500 && reply.code !== 554 && reply.code !== 530
+const mayNotKnowEhlo = ({ reply }: Expect.Refused): boolean =>
+  reply.code >= 500 && reply.code !== 554 && reply.code !== 530

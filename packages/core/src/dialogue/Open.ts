@@ -81,7 +81,8 @@ const secure = Program.fn(function*(session: Session<"ready">, options: Options<
   if (Result.isSuccess(upgraded)) return upgraded.success
   const refusal = upgraded.failure
   // Consent that is refused leaves the session as it was; all else is not about TLS any more.
-  const unavailable = refusal._tag === "Refused" && refusal.step === "StartTls" && refusal.reply.code >= 400 && refusal.reply.code !== 421
+  const unavailable = refusal._tag === "Refused" && refusal.step === "StartTls" && refusal.reply.code >= 400
+    && refusal.reply.code !== 421
   if (unavailable && security === "startTlsIfOffered") return session
   return yield* Program.fail(refusal._tag === "Refused" ? Classify.refusal(session.known, refusal) : refusal)
 })

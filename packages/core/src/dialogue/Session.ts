@@ -9,7 +9,7 @@ import type { Known } from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
 import type { TlsFacts } from "../run/Transport.ts"
 import type * as Capabilities from "../wire/Capabilities.ts"
-import * as Command from "../wire/Command.ts"
+import type * as Command from "../wire/Command.ts"
 import * as Content from "../wire/Content.ts"
 import type * as Expect from "../wire/Expect.ts"
 import type { Reply } from "../wire/Reply.ts"
@@ -35,7 +35,18 @@ type Anywhere = "Noop" | "Help" | "Vrfy" | "Expn" | "Rset" | "Quit"
 /** The commands that a phase allows. */
 export interface Allowed {
   readonly greeted: Anywhere | "Ehlo" | "Helo" | "Lhlo"
-  readonly ready: Anywhere | "Ehlo" | "Helo" | "Lhlo" | "StartTls" | "Auth" | "AuthResponse" | "AuthCancel" | "Mail" | "Etrn" | "Xclient"
+  readonly ready:
+    | Anywhere
+    | "Ehlo"
+    | "Helo"
+    | "Lhlo"
+    | "StartTls"
+    | "Auth"
+    | "AuthResponse"
+    | "AuthCancel"
+    | "Mail"
+    | "Etrn"
+    | "Xclient"
   readonly sender: Anywhere | "Rcpt"
   readonly envelope: Anywhere | "Rcpt" | "Data" | "Bdat"
   readonly content: never

@@ -21,7 +21,12 @@ import { content, Session } from "./Session.ts"
  */
 export type Outcome =
   | { readonly _tag: "Accepted"; readonly recipient: string; readonly reply: Reply }
-  | { readonly _tag: "Deferred" | "Refused"; readonly recipient: string; readonly reply: Reply; readonly reason: Reason.Reason }
+  | {
+    readonly _tag: "Deferred" | "Refused"
+    readonly recipient: string
+    readonly reply: Reply
+    readonly reason: Reason.Reason
+  }
 
 /** What the server said to the content, and what became of each recipient, in the envelope's order. */
 export interface Delivery {
@@ -36,49 +41,51 @@ export interface Delivery {
  * Fails also with `SenderRefused`, `RelayDenied`, `ContentRefused`, `TooLarge`,
  * `ExtensionMissing`, `TemporaryFailure`, `AuthenticationRequired` or `ServiceClosing`.
  */
-export const deliver = Program.fn(function*(session: Session<"ready">, envelope: Envelope.Envelope, message: Uint8Array) {
-  const facts = Content.measure(message)
-  const { capabilities } = session.facts
-  const limit = capabilities?.size
-  if (limit !== undefined && limit > 0 && facts.size > limit) {
-    return yield* Program.fail(Reason.make("TooLarge", { size: facts.size, limit, reply: undefined }))
-  }
-  const parameters = yield* mailParameters(session, envelope, facts)
-  const explain = (refused: Expect.Refused, recipients: ReadonlyArray<string> = []) =>
-    Classify.refusal(session.known, refused, {
-      reversePath: Address.formatReversePath(envelope.reversePath),
-      recipients,
-      size: facts.size,
-      limit
-    })
+export const deliver = Program.fn(
+  function*(session: Session<"ready">, envelope: Envelope.Envelope, message: Uint8Array) {
+    const facts = Content.measure(message)
+    const { capabilities } = session.facts
+    const limit = capabilities?.size
+    if (limit !== undefined && limit > 0 && facts.size > limit) {
+      return yield* Program.fail(Reason.make("TooLarge", { size: facts.size, limit, reply: undefined }))
+    }
+    const parameters = yield* mailParameters(session, envelope, facts)
+    const explain = (refused: Expect.Refused, recipients: ReadonlyArray<string> = []) =>
+      Classify.refusal(session.known, refused, {
+        reversePath: Address.formatReversePath(envelope.reversePath),
+        recipients,
+        size: facts.size,
+        limit
+      })
 
-  const [mail, ...rcpts] = yield* Program.exchange(
-    Command.mail(envelope.reversePath, parameters),
-    ...envelope.forwardPaths.map((path) => Command.rcpt(path))
-  )
-  const outcomes = rcpts.map((rcpt, i) => {
-    const recipient = Address.formatForwardPath(envelope.forwardPaths[i] ?? "postmaster")
-    return outcome(recipient, rcpt, (refused) => explain(refused, [recipient]))
-  })
-  if (Result.isFailure(mail)) {
-    yield* reset
-    return yield* Program.fail(explain(mail.failure, outcomes.map(({ recipient }) => recipient)))
+    const [mail, ...rcpts] = yield* Program.exchange(
+      Command.mail(envelope.reversePath, parameters),
+      ...envelope.forwardPaths.map((path) => Command.rcpt(path))
+    )
+    const outcomes = rcpts.map((rcpt, i) => {
+      const recipient = Address.formatForwardPath(envelope.forwardPaths[i] ?? "postmaster")
+      return outcome(recipient, rcpt, (refused) => explain(refused, [recipient]))
+    })
+    if (Result.isFailure(mail)) {
+      yield* reset
+      return yield* Program.fail(explain(mail.failure, outcomes.map(({ recipient }) => recipient)))
+    }
+    const accepted = outcomes.filter(({ _tag }) => _tag === "Accepted").map(({ recipient }) => recipient)
+    if (accepted.length === 0) {
+      yield* reset
+      return yield* Program.fail(inCommon(outcomes))
+    }
+    const data = yield* Program.result(new Session("envelope", session.facts).enter(Command.data))
+    if (Result.isFailure(data)) {
+      yield* reset
+      return yield* Program.fail(data.failure._tag === "Refused" ? explain(data.failure, accepted) : data.failure)
+    }
+    const taken = yield* Program.result(content(data.success, message, accepted))
+    if (Result.isFailure(taken)) return yield* Program.fail(explain(taken.failure, accepted))
+    const delivery: Delivery = { reply: taken.success, outcomes }
+    return delivery
   }
-  const accepted = outcomes.filter(({ _tag }) => _tag === "Accepted").map(({ recipient }) => recipient)
-  if (accepted.length === 0) {
-    yield* reset
-    return yield* Program.fail(inCommon(outcomes))
-  }
-  const data = yield* Program.result(new Session("envelope", session.facts).enter(Command.data))
-  if (Result.isFailure(data)) {
-    yield* reset
-    return yield* Program.fail(data.failure._tag === "Refused" ? explain(data.failure, accepted) : data.failure)
-  }
-  const taken = yield* Program.result(content(data.success, message, accepted))
-  if (Result.isFailure(taken)) return yield* Program.fail(explain(taken.failure, accepted))
-  const delivery: Delivery = { reply: taken.success, outcomes }
-  return delivery
-})
+)
 
 // A refused RSET changes nothing for the message: the reason that led here is told.
 const reset = Program.exchange(Command.rset)
@@ -104,7 +111,10 @@ const inCommon = (outcomes: ReadonlyArray<Outcome>): Reason.Reason => {
   // Where one may pass later, the whole may.
   const first = reasons.find(({ _tag }) => _tag === "TemporaryFailure") ?? reasons[0]
   const shared = first !== undefined && reasons.every(({ _tag }) => _tag === first._tag)
-  if (first !== undefined && (shared || first._tag === "TemporaryFailure") && "recipients" in first && first._tag !== "RecipientsRefused") {
+  if (
+    first !== undefined && (shared || first._tag === "TemporaryFailure") && "recipients" in first
+    && first._tag !== "RecipientsRefused"
+  ) {
     return { ...first, recipients }
   }
   return Reason.make("RecipientsRefused", { recipients, replies: outcomes.map(({ reply }) => reply) })

@@ -35,7 +35,8 @@ const list = (items: ReadonlyArray<string>): string =>
   items.length <= 3 ? items.join(", ") : `${items.slice(0, 3).join(", ")} and ${items.length - 3} more`
 
 const attempts = (all: ReadonlyArray<Attempt>): string =>
-  all.map((attempt) => `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : render(attempt.reply)}`).join("; ")
+  all.map((attempt) => `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : render(attempt.reply)}`)
+    .join("; ")
 
 // The step as it is said on the wire, or in words where nothing is said.
 const verb = (step: string): string =>
@@ -96,14 +97,19 @@ export const catalogue: Catalogue = {
   TlsModeMismatch: {
     fault: "you",
     retry: "now",
-    problem: (r) => `the server does not speak "${r.mode}" on this port${r.firstBytes === undefined ? "" : `; it began with "${r.firstBytes}"`}`,
+    problem: (r) =>
+      `the server does not speak "${r.mode}" on this port${
+        r.firstBytes === undefined ? "" : `; it began with "${r.firstBytes}"`
+      }`,
     advice: (r) => `Use security "${r.use}" for this port, or "auto".`
   },
   TlsUnavailable: {
     fault: "tls",
     retry: (r) => r.reply !== undefined && r.reply.code < 500 ? "later" : "never",
-    problem: (r) => r.reply === undefined ? "the server does not offer STARTTLS" : `the server refused STARTTLS: ${render(r.reply)}`,
-    advice: "Use a port with TLS (465 with security \"tls\", 587 with \"startTls\"); \"startTlsIfOffered\" would send in plain text."
+    problem: (r) =>
+      r.reply === undefined ? "the server does not offer STARTTLS" : `the server refused STARTTLS: ${render(r.reply)}`,
+    advice:
+      "Use a port with TLS (465 with security \"tls\", 587 with \"startTls\"); \"startTlsIfOffered\" would send in plain text."
   },
   CertificateRefused: {
     fault: "tls",
@@ -133,7 +139,8 @@ export const catalogue: Catalogue = {
     fault: "refusal",
     retry: byReply,
     problem: (r) => `the server refused the connection: ${render(r.reply)}`,
-    advice: "The server does not serve this address now: check its policy, block lists, or use your provider's submission port."
+    advice:
+      "The server does not serve this address now: check its policy, block lists, or use your provider's submission port."
   },
   ServiceClosing: {
     fault: "server",
@@ -150,7 +157,10 @@ export const catalogue: Catalogue = {
   TemporaryFailure: {
     fault: "refusal",
     retry: "later",
-    problem: (r) => `${verb(r.step)} was refused for now${r.recipients.length === 0 ? "" : ` for ${list(r.recipients)}`}: ${render(r.reply)}`,
+    problem: (r) =>
+      `${verb(r.step)} was refused for now${r.recipients.length === 0 ? "" : ` for ${list(r.recipients)}`}: ${
+        render(r.reply)
+      }`,
     advice: "Try again later with growing pauses (greylisting passes after some minutes)."
   },
   AuthenticationFailed: {
@@ -189,7 +199,8 @@ export const catalogue: Catalogue = {
   RelayDenied: {
     fault: "refusal",
     retry: "never",
-    problem: (r) => `relaying denied (${r.why})${r.recipients.length === 0 ? "" : ` for ${list(r.recipients)}`}: ${render(r.reply)}`,
+    problem: (r) =>
+      `relaying denied (${r.why})${r.recipients.length === 0 ? "" : ` for ${list(r.recipients)}`}: ${render(r.reply)}`,
     advice: (r) => relayAdvice[r.why]
   },
   SenderRefused: {
@@ -208,7 +219,8 @@ export const catalogue: Catalogue = {
     fault: "refusal",
     retry: "never",
     problem: (r) => `the content was refused: ${render(r.reply)}`,
-    advice: "Read the server's text: the content looks like spam or malware to it, or breaks its policy (SPF, DKIM, DMARC)."
+    advice:
+      "Read the server's text: the content looks like spam or malware to it, or breaks its policy (SPF, DKIM, DMARC)."
   },
   TooLarge: {
     fault: "refusal",
@@ -249,9 +261,12 @@ const authenticationAdvice: Readonly<Record<Of<"AuthenticationFailed">["why"], s
 
 const relayAdvice: Readonly<Record<Of<"RelayDenied">["why"], string>> = {
   "not authenticated": "The server offers AUTH and the session is not authenticated: give credentials.",
-  "auth needs tls": "The server offers AUTH only after TLS: use security \"startTls\" (or \"tls\") and give credentials.",
-  "not allowed": "The session is authenticated, but this account may not send from this sender or to this recipient: check both against the account.",
-  "no auth offered": "The server offers no AUTH here: use its submission port (587 or 465) with credentials, or have this client's address allowed."
+  "auth needs tls":
+    "The server offers AUTH only after TLS: use security \"startTls\" (or \"tls\") and give credentials.",
+  "not allowed":
+    "The session is authenticated, but this account may not send from this sender or to this recipient: check both against the account.",
+  "no auth offered":
+    "The server offers no AUTH here: use its submission port (587 or 465) with credentials, or have this client's address allowed."
 }
 
 const entry = (reason: Reason): Entry<Reason> => catalogue[reason._tag] as Entry<Reason>

@@ -63,9 +63,9 @@ const relayWhy = ({ known }: Case): Reason.Of<"RelayDenied">["why"] =>
 
 // 552 is a full mailbox too. Courier says 523.
 const oversize = (it: Case): boolean =>
-  EnhancedStatus.is(it.reply.status, 3, 4) || EnhancedStatus.is(it.reply.status, 2, 3) ||
-  ((it.reply.code === 552 || it.reply.code === 523) && !EnhancedStatus.is(it.reply.status, 2, 2) &&
-    /\bsize\b|too (?:large|big)|exceed/i.test(it.text) && !/quota|mailbox|storage/i.test(it.text))
+  EnhancedStatus.is(it.reply.status, 3, 4) || EnhancedStatus.is(it.reply.status, 2, 3)
+  || ((it.reply.code === 552 || it.reply.code === 523) && !EnhancedStatus.is(it.reply.status, 2, 2)
+    && /\bsize\b|too (?:large|big)|exceed/i.test(it.text) && !/quota|mailbox|storage/i.test(it.text))
 
 /** The rules in order. The last one always fits. */
 export const rules: ReadonlyArray<Rule> = [
@@ -98,7 +98,8 @@ export const rules: ReadonlyArray<Rule> = [
   {
     name: "4yz",
     fits: ({ reply }) => reply.code < 500,
-    reason: ({ step, reply, subject }) => Reason.make("TemporaryFailure", { step, reply, recipients: subject.recipients ?? [] })
+    reason: ({ step, reply, subject }) =>
+      Reason.make("TemporaryFailure", { step, reply, recipients: subject.recipients ?? [] })
   },
   {
     name: "too large",
@@ -108,10 +109,11 @@ export const rules: ReadonlyArray<Rule> = [
   {
     name: "relaying denied",
     fits: (it) =>
-      transaction.has(it.step) &&
-      (relayWords.test(it.text) ||
+      transaction.has(it.step)
+      && (relayWords.test(it.text)
         // X.7.1 alone is any policy; in the envelope, and with no other policy named, it is this one.
-        (EnhancedStatus.is(it.reply.status, 7, 1) && (it.step === "Mail" || it.step === "Rcpt") && !policyWords.test(it.text))),
+        || (EnhancedStatus.is(it.reply.status, 7, 1) && (it.step === "Mail" || it.step === "Rcpt")
+          && !policyWords.test(it.text))),
     reason: (it) =>
       Reason.make("RelayDenied", {
         why: relayWhy(it),
@@ -131,7 +133,8 @@ export const rules: ReadonlyArray<Rule> = [
   {
     name: "recipient refused",
     fits: ({ step }) => step === "Rcpt",
-    reason: ({ subject, reply }) => Reason.make("RecipientsRefused", { recipients: subject.recipients ?? [], replies: [reply] })
+    reason: ({ subject, reply }) =>
+      Reason.make("RecipientsRefused", { recipients: subject.recipients ?? [], replies: [reply] })
   },
   {
     name: "content refused",

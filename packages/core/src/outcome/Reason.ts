@@ -16,7 +16,10 @@ export const InvalidInput = Schema.TaggedStruct("InvalidInput", { what: Schema.S
 /** A command in a phase of the session that does not allow it. */
 export const OutOfSequence = Schema.TaggedStruct("OutOfSequence", { step: Step, phase: Schema.String })
 /** The message needs an extension that the server does not offer. */
-export const ExtensionMissing = Schema.TaggedStruct("ExtensionMissing", { extension: Schema.String, because: Schema.String })
+export const ExtensionMissing = Schema.TaggedStruct("ExtensionMissing", {
+  extension: Schema.String,
+  because: Schema.String
+})
 
 /** No connection could be made. `code` is the platform's, such as `ECONNREFUSED`. */
 export const ConnectionFailed = Schema.TaggedStruct("ConnectionFailed", {
@@ -87,7 +90,13 @@ export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
 
 /** The server refused the credentials, or no mechanism tried led to an end. */
 export const AuthenticationFailed = Schema.TaggedStruct("AuthenticationFailed", {
-  why: Schema.Literals(["bad credentials", "temporary", "encryption required", "no mechanism worked", "exchange broken"]),
+  why: Schema.Literals([
+    "bad credentials",
+    "temporary",
+    "encryption required",
+    "no mechanism worked",
+    "exchange broken"
+  ]),
   attempts: Schema.Array(Attempt)
 })
 

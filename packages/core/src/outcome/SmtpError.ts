@@ -8,7 +8,18 @@ import { Reason } from "./Reason.ts"
 import { Event } from "./Transcript.ts"
 
 /** Where in a session something happened. */
-export const Phase = Schema.Literals(["input", "connect", "greeting", "hello", "tls", "authentication", "envelope", "content", "idle", "quit"])
+export const Phase = Schema.Literals([
+  "input",
+  "connect",
+  "greeting",
+  "hello",
+  "tls",
+  "authentication",
+  "envelope",
+  "content",
+  "idle",
+  "quit"
+])
 /** Where in a session something happened. */
 export type Phase = typeof Phase.Type
 

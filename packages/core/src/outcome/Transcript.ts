@@ -15,7 +15,12 @@ export const Event = Schema.Union([
   Schema.TaggedStruct("Sent", { at, line: Schema.String }),
   Schema.TaggedStruct("Received", { at, reply: Reply }),
   Schema.TaggedStruct("ContentSent", { at, octets: Schema.Int }),
-  Schema.TaggedStruct("TlsEstablished", { at, version: Schema.String, cipher: Schema.String, verifiedBy: Schema.String }),
+  Schema.TaggedStruct("TlsEstablished", {
+    at,
+    version: Schema.String,
+    cipher: Schema.String,
+    verifiedBy: Schema.String
+  }),
   Schema.TaggedStruct("Closed", { at, detail: Schema.String })
 ])
 /** One event of a session. */
@@ -30,9 +35,10 @@ export const kept = 256
 /** How many lines of a reply, and characters of a line, a transcript keeps: servers may send far more. */
 const [keptLines, keptCharacters] = [64, 1024]
 
+const short = (line: string): string => line.length > keptCharacters ? `${line.slice(0, keptCharacters)}…` : line
+
 /** The reply as a transcript keeps it: cut where it is longer than anyone reads. */
 export const shorten = (reply: Reply): Reply => {
-  const short = (line: string) => line.length > keptCharacters ? `${line.slice(0, keptCharacters)}…` : line
   const [first, ...rest] = reply.lines
   if (rest.length < keptLines && reply.lines.every((line) => line.length <= keptCharacters)) return reply
   const more = rest.length < keptLines ? [] : [`… ${rest.length - keptLines + 1} more lines`]
@@ -49,7 +55,9 @@ export const renderEvent = (event: Event): string => {
       return `${time}C: ${printable(event.line)}`
     case "Received":
       return event.reply.lines
-        .map((line, i, all) => `${time}S: ${event.reply.code}${i < all.length - 1 ? "-" : " "}${printable(line)}`.trimEnd())
+        .map((line, i, all) =>
+          `${time}S: ${event.reply.code}${i < all.length - 1 ? "-" : " "}${printable(line)}`.trimEnd()
+        )
         .join("\n")
     case "ContentSent":
       return `${time}C: (${event.octets} octets of content)`

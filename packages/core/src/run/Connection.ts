@@ -107,22 +107,29 @@ class Driver implements Live {
   readonly transcript: Effect.Effect<Transcript.Transcript> = Effect.sync(() => [...this.log.events])
 
   run = <A, E, R>(program: Program.Program<A, E, R>): Effect.Effect<A, Program.Failure<E>, R> =>
-    this.turn.withPermit(Effect.suspend(() => {
-      const run = Program.begin(program)
-      const proceed = (standing: Program.Standing<A, E>): Effect.Effect<A, Program.Failure<E>, R> => {
-        if (standing._tag === "Asks") {
-          return Effect.flatMap(this.perform<R>(standing.instruction), (answer) => proceed(run.resume(answer)))
+    this.turn.withPermit(
+      Effect.suspend(() => {
+        const run = Program.begin(program)
+        const proceed = (standing: Program.Standing<A, E>): Effect.Effect<A, Program.Failure<E>, R> => {
+          if (standing._tag === "Asks") {
+            return Effect.flatMap(this.perform<R>(standing.instruction), (answer) => proceed(run.resume(answer)))
+          }
+          return Result.isSuccess(standing.result)
+            ? Effect.succeed(standing.result.success)
+            : Effect.fail(this.dress(standing.result.failure))
         }
-        return Result.isSuccess(standing.result) ? Effect.succeed(standing.result.success) : Effect.fail(this.dress(standing.result.failure))
-      }
-      return proceed(run.standing)
-    }).pipe(Effect.onError((cause) =>
-      Effect.sync(() => {
-        // Interrupted, or died of a mistake in a Program: nobody knows what the server waits for.
-        if (!Cause.hasInterrupts(cause) && !Cause.hasDies(cause)) return
-        this.ended ??= Reason.make("ConnectionLost", { step: this.phase, detail: "a dialogue that did not end left it in an unknown state" })
-      })
-    )))
+        return proceed(run.standing)
+      }).pipe(Effect.onError((cause) =>
+        Effect.sync(() => {
+          // Interrupted, or died of a mistake in a Program: nobody knows what the server waits for.
+          if (!Cause.hasInterrupts(cause) && !Cause.hasDies(cause)) return
+          this.ended ??= Reason.make("ConnectionLost", {
+            step: this.phase,
+            detail: "a dialogue that did not end left it in an unknown state"
+          })
+        })
+      ))
+    )
 
   // Data that explains becomes the error; everything else passes as it is.
   dress<E>(error: E): Program.Failure<E> {
@@ -143,7 +150,9 @@ class Driver implements Live {
 
   end(reason: Reason.Reason): Effect.Effect<never, SmtpError> {
     // In doubt is what was said; nothing that is said from now on.
-    this.ended ??= reason._tag === "InDoubt" ? Reason.make("ConnectionLost", { step: "Content", detail: reason.detail }) : reason
+    this.ended ??= reason._tag === "InDoubt"
+      ? Reason.make("ConnectionLost", { step: "Content", detail: reason.detail })
+      : reason
     const closed = { _tag: "Closed", at: this.log.at(), detail: reason._tag } as const
     return Effect.andThen(this.log.record(closed), Effect.fail(this.log.error(reason, this.phase)))
   }
@@ -181,7 +190,9 @@ class Driver implements Live {
     return this.end(Reason.make("ProtocolViolation", {
       step: this.phase,
       expected: "silence until the next command",
-      received: unasked === undefined ? this.secrets.hideAll("Auth", Reply.escape(this.decoder.held())) : Reply.render(unasked)
+      received: unasked === undefined
+        ? this.secrets.hideAll("Auth", Reply.escape(this.decoder.held()))
+        : Reply.render(unasked)
     }))
   })
 
@@ -291,7 +302,10 @@ class Driver implements Live {
     )
   }
 
-  accept(step: Expect.Step, read: Result.Result<Reply.Reply, Reply.ReplyError>): Effect.Effect<Reply.Reply, Reason.Reason> {
+  accept(
+    step: Expect.Step,
+    read: Result.Result<Reply.Reply, Reply.ReplyError>
+  ): Effect.Effect<Reply.Reply, Reason.Reason> {
     if (Result.isFailure(read)) {
       const { offending, problem } = read.failure
       const received = this.secrets.hideAll(step, offending)
@@ -309,7 +323,8 @@ class Driver implements Live {
     // Its lines would be taken for commands.
     if (this.owed !== "content") return this.outOfSequence("Content")
     this.owed = undefined
-    const inDoubt = (reason: Reason.Reason) => this.end(Reason.make("InDoubt", { recipients, detail: describe(reason) }))
+    const inDoubt = (reason: Reason.Reason) =>
+      this.end(Reason.make("InDoubt", { recipients, detail: describe(reason) }))
     const block = (at: number): Effect.Effect<Reply.Reply, SmtpError> => {
       const last = at + blockSize >= content.length
       const write = Effect.mapError(
@@ -324,7 +339,10 @@ class Driver implements Live {
     const reply = Effect.suspend(() =>
       Effect.andThen(
         this.log.record({ _tag: "ContentSent", at: this.log.at(), octets: content.length }),
-        Effect.matchEffect(this.read("Content"), { onFailure: inDoubt, onSuccess: (reply) => this.unless421("Content", reply) })
+        Effect.matchEffect(this.read("Content"), {
+          onFailure: inDoubt,
+          onSuccess: (reply) => this.unless421("Content", reply)
+        })
       )
     )
     return Effect.flatMap(this.settled, () => block(0))
@@ -336,7 +354,10 @@ class Driver implements Live {
       onFailure: () => otherwise,
       onSuccess: (reply) => {
         if (reply.code < 400 && !complete) return otherwise
-        this.ended = Reason.make("ConnectionLost", { step: "Content", detail: "the server closed the connection with its reply" })
+        this.ended = Reason.make("ConnectionLost", {
+          step: "Content",
+          detail: "the server closed the connection with its reply"
+        })
         return this.unless421("Content", reply)
       }
     })
@@ -360,7 +381,10 @@ class Driver implements Live {
             this.owed = undefined
             this.capabilities = undefined
             const { cipher, verifiedBy, version } = facts
-            return Effect.as(this.log.record({ _tag: "TlsEstablished", at: this.log.at(), version, cipher, verifiedBy }), facts)
+            return Effect.as(
+              this.log.record({ _tag: "TlsEstablished", at: this.log.at(), version, cipher, verifiedBy }),
+              facts
+            )
           }
         })
       )
@@ -389,7 +413,8 @@ const within = <A, R>(
 }
 
 const isRefused = (error: unknown): error is Expect.Refused =>
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "Refused" && "reply" in error && "step" in error
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "Refused" && "reply" in error
+  && "step" in error
 
 // The first two octets of a TLS record: content type 20 to 23, major version 3 (RFC 8446 §5.1).
 const looksLikeTls = (bytes: Uint8Array): boolean => {

@@ -70,7 +70,9 @@ export const parse = (text: string, mode?: Mode): Result.Result<Endpoint, Reason
 const invalid = (what: string, problem: string) => Result.fail(Reason.make("InvalidInput", { what, problem }))
 
 const parseUrl = (text: string, override: Mode | undefined): Result.Result<Endpoint, Reason.Of<"InvalidInput">> => {
-  if (!URL.canParse(text)) return invalid("the URL", "it is not scheme://user:password@host:port with special characters percent-encoded")
+  if (!URL.canParse(text)) {
+    return invalid("the URL", "it is not scheme://user:password@host:port with special characters percent-encoded")
+  }
   const url = new URL(text)
   const mode = override ?? schemes[url.protocol]
   if (schemes[url.protocol] === undefined || mode === undefined) {
@@ -126,7 +128,10 @@ const hostName = (given: string): Result.Result<string, Reason.Of<"InvalidInput"
   const host = given.replace(/^\[(.*)\]$/, "$1")
   // Names of hosts are wider than the domains of mail: `_` and single labels are in use.
   if (/^[a-z0-9._:%-]{1,253}$/i.test(host)) return Result.succeed(host.toLowerCase())
-  return Result.mapError(Address.parseDomain(decodeHost(host)), ({ problem }) => Reason.make("InvalidInput", { what: "the host", problem }))
+  return Result.mapError(
+    Address.parseDomain(decodeHost(host)),
+    ({ problem }) => Reason.make("InvalidInput", { what: "the host", problem })
+  )
 }
 
 // The host of a URL with a scheme of its own comes percent-encoded.

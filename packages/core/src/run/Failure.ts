@@ -7,11 +7,20 @@ import type { TransportError } from "./Transport.ts"
 
 /** What a transport's error comes to at a step. A handshake before the greeting was that of implicit TLS. */
 export const fromTransport = ({ reason }: TransportError, step: string, greeted: boolean): Reason.Reason => {
-  const bytes = reason._tag === "NotTls" ? reason.firstBytes : reason._tag === "PlaintextBuffered" ? reason.bytes : undefined
+  const bytes = reason._tag === "NotTls"
+    ? reason.firstBytes
+    : reason._tag === "PlaintextBuffered"
+    ? reason.bytes
+    : undefined
   const escaped = bytes === undefined ? undefined : Reply.escape(bytes)
   switch (reason._tag) {
     case "ConnectFailed":
-      return Reason.make("ConnectionFailed", { host: reason.host, port: reason.port, code: reason.code, detail: reason.detail })
+      return Reason.make("ConnectionFailed", {
+        host: reason.host,
+        port: reason.port,
+        code: reason.code,
+        detail: reason.detail
+      })
     case "Closed":
       return Reason.make("ConnectionLost", { step, detail: "the server closed the connection" })
     case "Broken":

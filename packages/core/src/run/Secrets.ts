@@ -24,13 +24,19 @@ export class Secrets {
 
   /** Takes note of what a command gives away: the whole, its parts, and how a server may write them. */
   learn(command: Command.Command): void {
-    const secret = command._tag === "Auth" ? command.initialResponse : command._tag === "AuthResponse" ? command.response : undefined
+    const secret = command._tag === "Auth"
+      ? command.initialResponse
+      : command._tag === "AuthResponse"
+      ? command.response
+      : undefined
     if (secret === undefined) return
     const whole = Redacted.value(secret)
     const parts = textOf(whole).split("\0").map((part) => utf8.encode(part))
-    const found = [whole, ...parts].flatMap((bytes) => [textOf(bytes), Base64.encode(bytes).replace(/=+$/, ""), Hex.encode(bytes)])
+    const found = [whole, ...parts].flatMap((
+      bytes
+    ) => [textOf(bytes), Base64.encode(bytes).replace(/=+$/, ""), Hex.encode(bytes)])
     this.pieces = [...new Set([...this.pieces, ...found.filter(({ length }) => length >= shortest)])]
-      .sort((a, b) => b.length - a.length)
+      .toSorted((a, b) => b.length - a.length)
   }
 
   /** The reply without them, where it answers a step of authentication. */

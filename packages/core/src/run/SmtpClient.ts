@@ -120,7 +120,9 @@ interface Settings {
 
 const settle = (options: Options): Result.Result<Settings, Reason.Of<"InvalidInput">> =>
   Result.gen(function*() {
-    const given = typeof options.endpoint === "string" ? yield* Endpoint.parse(options.endpoint, options.security) : options.endpoint
+    const given = typeof options.endpoint === "string"
+      ? yield* Endpoint.parse(options.endpoint, options.security)
+      : options.endpoint
     const endpoint = { ...given, mode: options.security ?? given.mode }
     const domain = yield* Result.mapError(
       Address.parseDomain(options.domain ?? defaultDomain),
@@ -130,7 +132,9 @@ const settle = (options: Options): Result.Result<Settings, Reason.Of<"InvalidInp
       ? undefined
       : Mechanism.password(endpoint.user, endpoint.password)
     if (fromUrl === undefined && endpoint.user !== undefined && options.credentials === undefined) {
-      return yield* Result.fail(Reason.make("InvalidInput", { what: "the endpoint", problem: "it names a user and no password" }))
+      return yield* Result.fail(
+        Reason.make("InvalidInput", { what: "the endpoint", problem: "it names a user and no password" })
+      )
     }
     const tls = { ...options.tls, serverName: options.tls?.serverName ?? endpoint.host }
     return { options, endpoint, domain, tls, credentials: options.credentials ?? fromUrl }
@@ -162,7 +166,9 @@ const openAny = (settings: Settings): Effect.Effect<Opened, SmtpError, Scope.Sco
   const { timeLimits } = settings.options
   const [first, second] = Endpoint.securities(settings.endpoint)
   if (second === undefined) return openWith(settings, first, timeLimits)
-  const probing = first === "tls" || timeLimits?.Greeting !== undefined ? timeLimits : { ...timeLimits, Greeting: silence }
+  const probing = first === "tls" || timeLimits?.Greeting !== undefined
+    ? timeLimits
+    : { ...timeLimits, Greeting: silence }
   return Effect.catch(openWith(settings, first, probing), (error) => {
     const silent = error.reason._tag === "TimedOut" && error.reason.step === "Greeting" && first !== "tls"
     if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits)
@@ -194,29 +200,40 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Effect.annotateLogs(annotations)
   )
 
-  const send = Effect.fn("SmtpClient.send", { attributes })(function*(message: Message) {
-    const envelope = yield* Effect.mapError(
-      Effect.fromResult(Envelope.make(message)),
-      ({ field, problem }) => invalid(Reason.make("InvalidInput", { what: `"${field}" of the envelope`, problem }))
-    )
-    const content = typeof message.content === "string" ? new TextEncoder().encode(message.content) : message.content
-    yield* Effect.annotateCurrentSpan({ "smtp.recipients": envelope.forwardPaths.length, "smtp.octets": content.length })
-    const { connection, session } = yield* open
-    const { outcomes, reply } = yield* connection.run(deliver(session, envelope, content))
-    const receipt: Receipt = { reply, outcomes, transcript: yield* connection.transcript }
-    return receipt
-  }, Effect.scoped, Effect.annotateLogs(annotations))
+  const send = Effect.fn("SmtpClient.send", { attributes })(
+    function*(message: Message) {
+      const envelope = yield* Effect.mapError(
+        Effect.fromResult(Envelope.make(message)),
+        ({ field, problem }) => invalid(Reason.make("InvalidInput", { what: `"${field}" of the envelope`, problem }))
+      )
+      const content = typeof message.content === "string" ? new TextEncoder().encode(message.content) : message.content
+      yield* Effect.annotateCurrentSpan({
+        "smtp.recipients": envelope.forwardPaths.length,
+        "smtp.octets": content.length
+      })
+      const { connection, session } = yield* open
+      const { outcomes, reply } = yield* connection.run(deliver(session, envelope, content))
+      const receipt: Receipt = { reply, outcomes, transcript: yield* connection.transcript }
+      return receipt
+    },
+    Effect.scoped,
+    Effect.annotateLogs(annotations)
+  )
 
   return SmtpClient.of({
     send,
     open,
     use: (dialogue) =>
-      Effect.scoped(Effect.flatMap(open, ({ connection, session }) => Effect.provideService(dialogue(session), Connection, connection)))
+      Effect.scoped(
+        Effect.flatMap(open, ({ connection, session }) =>
+          Effect.provideService(dialogue(session), Connection, connection))
+      )
   })
 })
 
 /** The client as a layer over a `Transport`. Fails with `InvalidInput`. */
-export const layer = (options: Options): Layer.Layer<SmtpClient, SmtpError, Transport> => Layer.effect(SmtpClient, make(options))
+export const layer = (options: Options): Layer.Layer<SmtpClient, SmtpError, Transport> =>
+  Layer.effect(SmtpClient, make(options))
 
 /**
  * The client as `SmtpConfig.config` says, over a `Transport`. Options given here override.

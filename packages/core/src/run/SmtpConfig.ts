@@ -58,11 +58,18 @@ export const toOptions = (settings: Config.Success<typeof config>): Result.Resul
     const endpoint = settings.url !== undefined
       ? yield* Endpoint.parse(Redacted.value(settings.url), mode)
       : settings.host === undefined
-      ? yield* Result.fail(Reason.make("InvalidInput", { what: "the configuration", problem: "neither SMTP_URL nor SMTP_HOST is set" }))
+      ? yield* Result.fail(
+        Reason.make("InvalidInput", { what: "the configuration", problem: "neither SMTP_URL nor SMTP_HOST is set" })
+      )
       : yield* Endpoint.make(settings.host, settings.port, mode ?? "auto")
     const { ca, domain, fingerprint, password, user } = settings
     if ((user === undefined) !== (password === undefined)) {
-      return yield* Result.fail(Reason.make("InvalidInput", { what: "the configuration", problem: "SMTP_USER and SMTP_PASSWORD belong together" }))
+      return yield* Result.fail(
+        Reason.make("InvalidInput", {
+          what: "the configuration",
+          problem: "SMTP_USER and SMTP_PASSWORD belong together"
+        })
+      )
     }
     return {
       endpoint,

@@ -21,5 +21,7 @@ const ownLimits = {
 export const timeLimit = (limits: TimeLimits, step: Limited): Duration.Duration => {
   const given = limits[step]
   if (given !== undefined) return Duration.fromInputUnsafe(given)
-  return step === "Connect" || step === "Handshake" || step === "ContentBlock" ? ownLimits[step] : Expect.table[step].timeLimit
+  return step === "Connect" || step === "Handshake" || step === "ContentBlock"
+    ? ownLimits[step]
+    : Expect.table[step].timeLimit
 }

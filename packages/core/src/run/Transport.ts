@@ -78,7 +78,13 @@ export type CertificateProblem =
 
 /** What can go wrong below SMTP. `code` is the platform's (`ECONNREFUSED`, …) where it gives one. */
 export type TransportProblem =
-  | { readonly _tag: "ConnectFailed"; readonly host: string; readonly port: number; readonly code: string; readonly detail: string }
+  | {
+    readonly _tag: "ConnectFailed"
+    readonly host: string
+    readonly port: number
+    readonly code: string
+    readonly detail: string
+  }
   /** The other side ended the connection in good order (end of file). */
   | { readonly _tag: "Closed" }
   /** The connection broke: reset, unreachable, or written to after its end. */

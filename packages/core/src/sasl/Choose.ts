@@ -45,21 +45,21 @@ const obstacle = (
  * const authenticator = Choose.inOrder(CramMd5.cramMd5, Plain.plain)
  * ```
  */
-export const inOrder = <R = never>(...mechanisms: ReadonlyArray<Mechanism.Mechanism<R>>): Authenticator<R> =>
-(credentials, context) => {
-  const candidates: Array<Mechanism.Mechanism<R>> = []
-  const unusable: Array<Plan["unusable"][number]> = []
-  for (const mechanism of mechanisms) {
-    const why = obstacle(mechanism, credentials, context)
-    if (why === undefined) candidates.push(mechanism)
-    else unusable.push({ mechanism: mechanism.name, why })
+export const inOrder =
+  <R = never>(...mechanisms: ReadonlyArray<Mechanism.Mechanism<R>>): Authenticator<R> => (credentials, context) => {
+    const candidates: Array<Mechanism.Mechanism<R>> = []
+    const unusable: Array<Plan["unusable"][number]> = []
+    for (const mechanism of mechanisms) {
+      const why = obstacle(mechanism, credentials, context)
+      if (why === undefined) candidates.push(mechanism)
+      else unusable.push({ mechanism: mechanism.name, why })
+    }
+    const known = new Set(mechanisms.map((mechanism) => mechanism.name))
+    for (const name of context.offered) {
+      if (!known.has(name)) unusable.push({ mechanism: name, why: "offered, but not among the mechanisms to use" })
+    }
+    return { candidates, unusable }
   }
-  const known = new Set(mechanisms.map((mechanism) => mechanism.name))
-  for (const name of context.offered) {
-    if (!known.has(name)) unusable.push({ mechanism: name, why: "offered, but not among the mechanisms to use" })
-  }
-  return { candidates, unusable }
-}
 
 const strength: Readonly<Record<Mechanism.Kind, number>> = {
   "channel-bound": 0,
@@ -77,23 +77,23 @@ const strength: Readonly<Record<Mechanism.Kind, number>> = {
  * from it is what an attacker in between would want. The last resorts are tried only
  * when there is nothing else.
  */
-export const automatic = <R = never>(...mechanisms: ReadonlyArray<Mechanism.Mechanism<R>>): Authenticator<R> =>
-(credentials, context) => {
-  const { candidates, unusable } = inOrder(...mechanisms)(credentials, context)
-  const rank = ({ traits: { kind } }: Mechanism.Mechanism<R>) =>
-    kind === "plaintext" && !context.secure ? strength.challenge + 0.5 : strength[kind]
-  const ranked = candidates.toSorted((a, b) => rank(a) - rank(b))
-  const best = ranked[0]?.traits.kind
-  const kept = best === "channel-bound"
-    ? ranked.filter(({ traits }) => traits.kind === "channel-bound")
-    : best === "last-resort"
-    ? ranked
-    : ranked.filter(({ traits }) => traits.kind !== "last-resort")
-  const left = ranked
-    .filter((mechanism) => !kept.includes(mechanism))
-    .map(({ name }) => ({ mechanism: name, why: "a stronger mechanism is usable" }))
-  return { candidates: kept, unusable: [...unusable, ...left] }
-}
+export const automatic =
+  <R = never>(...mechanisms: ReadonlyArray<Mechanism.Mechanism<R>>): Authenticator<R> => (credentials, context) => {
+    const { candidates, unusable } = inOrder(...mechanisms)(credentials, context)
+    const rank = ({ traits: { kind } }: Mechanism.Mechanism<R>) =>
+      kind === "plaintext" && !context.secure ? strength.challenge + 0.5 : strength[kind]
+    const ranked = candidates.toSorted((a, b) => rank(a) - rank(b))
+    const best = ranked[0]?.traits.kind
+    const kept = best === "channel-bound"
+      ? ranked.filter(({ traits }) => traits.kind === "channel-bound")
+      : best === "last-resort"
+      ? ranked
+      : ranked.filter(({ traits }) => traits.kind !== "last-resort")
+    const left = ranked
+      .filter((mechanism) => !kept.includes(mechanism))
+      .map(({ name }) => ({ mechanism: name, why: "a stronger mechanism is usable" }))
+    return { candidates: kept, unusable: [...unusable, ...left] }
+  }
 
 /** Every mechanism of this library, in the automatic order. */
 export const standard: Authenticator = automatic(plain, login, cramMd5)
@@ -137,8 +137,8 @@ export const prefer = <R>(authenticator: Authenticator<R>, ...names: ReadonlyArr
 }
 
 /** The second where the first has nothing to try. */
-export const fallback = <R, R2>(first: Authenticator<R>, second: Authenticator<R2>): Authenticator<R | R2> =>
-(credentials, context) => {
-  const plan: Plan<R | R2> = first(credentials, context)
-  return plan.candidates.length > 0 ? plan : second(credentials, context)
-}
+export const fallback =
+  <R, R2>(first: Authenticator<R>, second: Authenticator<R2>): Authenticator<R | R2> => (credentials, context) => {
+    const plan: Plan<R | R2> = first(credentials, context)
+    return plan.candidates.length > 0 ? plan : second(credentials, context)
+  }

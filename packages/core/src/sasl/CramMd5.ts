@@ -37,7 +37,11 @@ export const cramMd5: Mechanism.Mechanism = {
   server: (context, initialResponse) => {
     if (initialResponse !== undefined) return { _tag: "Refused", problem: "CRAM-MD5 has no initial response" }
     const challenge = utf8.encode(`<${context.nonce}@${context.host}>`)
-    return { _tag: "Challenge", challenge, next: (response) => judge(context, challenge, Mechanism.strictTextOf(response) ?? "") }
+    return {
+      _tag: "Challenge",
+      challenge,
+      next: (response) => judge(context, challenge, Mechanism.strictTextOf(response) ?? "")
+    }
   }
 }
 

@@ -76,7 +76,8 @@ const judge = (
   password: string | undefined
 ): Mechanism.ServerStep => {
   const known = user === undefined ? undefined : context.passwordOf(user)
-  return user !== undefined && password !== undefined && known !== undefined && Mechanism.sameText(Redacted.value(known), password)
+  return user !== undefined && password !== undefined && known !== undefined
+      && Mechanism.sameText(Redacted.value(known), password)
     ? { _tag: "Accepted", identity: user }
     : { _tag: "Refused", problem: "authentication credentials invalid" }
 }

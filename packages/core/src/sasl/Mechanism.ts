@@ -85,7 +85,11 @@ export interface SaslError {
 }
 
 /** Makes a {@link SaslError}; mechanisms of one's own use the reason `mechanism`. */
-export const saslError = (reason: SaslError["reason"], detail: string): SaslError => ({ _tag: "SaslError", reason, detail })
+export const saslError = (reason: SaslError["reason"], detail: string): SaslError => ({
+  _tag: "SaslError",
+  reason,
+  detail
+})
 
 /**
  * One step of a client. A step is a value: taken twice it does the same twice.
@@ -141,9 +145,15 @@ export const checkPassword = (credentials: Password): Effect.Effect<Password, Sa
   const secret = Redacted.value(credentials.password)
   const names = [credentials.user, credentials.authorizationId ?? ""]
   const fail = (reason: SaslError["reason"], detail: string) => Effect.fail(saslError(reason, detail))
-  if ([...names, secret].some((text) => text.includes("\0"))) return fail("nul-in-credentials", "NUL in user name or password")
-  if (names.some((name) => controls.test(name))) return fail("control-char-in-credentials", "a control character in the user name")
-  if (![...names, secret].every((text) => text.isWellFormed())) return fail("malformed-credentials", "user name or password is no well-formed text")
+  if ([...names, secret].some((text) => text.includes("\0"))) {
+    return fail("nul-in-credentials", "NUL in user name or password")
+  }
+  if (names.some((name) => controls.test(name))) {
+    return fail("control-char-in-credentials", "a control character in the user name")
+  }
+  if (![...names, secret].every((text) => text.isWellFormed())) {
+    return fail("malformed-credentials", "user name or password is no well-formed text")
+  }
   if (credentials.user === "") return fail("empty-username", "the user name is empty")
   if (secret === "") return fail("empty-password", "the password is empty")
   return Effect.succeed(credentials)
@@ -225,7 +235,9 @@ export const duel = Effect.fnUntraced(function*<R>(
   while (step._tag === "Challenge") {
     const challenge = alter(step.challenge, "server", challenges.length)
     challenges.push(challenge)
-    if (client.next === undefined) return yield* Effect.fail(saslError("unexpected-challenge", "a challenge came after the last step"))
+    if (client.next === undefined) {
+      return yield* Effect.fail(saslError("unexpected-challenge", "a challenge came after the last step"))
+    }
     client = yield* client.next(challenge)
     step = step.next(respond() ?? new Uint8Array(0))
   }

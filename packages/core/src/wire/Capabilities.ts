@@ -83,7 +83,9 @@ const read = (greeting: string, lines: ReadonlyArray<string>, extended: boolean)
     if (!keywordPattern.test(word)) continue
     const keyword = word.toUpperCase()
     keywords[keyword] = [...keywords[keyword] ?? [], ...values]
-    if (keyword === "AUTH") for (const value of values) if (mechanismPattern.test(value)) auth.add(value.toUpperCase())
+    if (keyword === "AUTH") {
+      for (const value of values) if (mechanismPattern.test(value)) auth.add(value.toUpperCase())
+    }
   }
   const offers = (keyword: string) => Object.hasOwn(keywords, keyword)
   return {

@@ -132,8 +132,7 @@ export interface CommandError {
   readonly problem: string
 }
 
-const refuse = (problem: string): Result.Result<never, CommandError> =>
-  Result.fail({ _tag: "CommandError", problem })
+const refuse = (problem: string): Result.Result<never, CommandError> => Result.fail({ _tag: "CommandError", problem })
 
 export const ehlo = (domain: Address.Domain): Ehlo => ({ _tag: "Ehlo", domain })
 export const helo = (domain: Address.Domain): Helo => ({ _tag: "Helo", domain })
@@ -186,7 +185,9 @@ const isText = (text: string): boolean =>
   text.isWellFormed() && !/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text) && text === text.trim() && text !== ""
 
 const withText = <C>(text: string, of: string, make: (text: string) => C): Result.Result<C, CommandError> =>
-  isText(text) ? Result.succeed(make(text)) : refuse(`the argument of ${of} is not empty, has no control characters and no blanks around it`)
+  isText(text)
+    ? Result.succeed(make(text))
+    : refuse(`the argument of ${of} is not empty, has no control characters and no blanks around it`)
 
 /** VRFY with a user name or mailbox. */
 export const vrfy = (argument: string): Result.Result<Vrfy, CommandError> =>
@@ -215,7 +216,9 @@ const valuePattern = /^[^\u0000-\u0020=\u007f]+$/
  * §4.1.2; values with other characters are sent in {@link xtext}.
  */
 export const parameter = (keyword: string, value?: string): Result.Result<Parameter, CommandError> => {
-  if (!keywordPattern.test(keyword)) return refuse(`${JSON.stringify(keyword)} is no parameter keyword (RFC 5321 §4.1.2)`)
+  if (!keywordPattern.test(keyword)) {
+    return refuse(`${JSON.stringify(keyword)} is no parameter keyword (RFC 5321 §4.1.2)`)
+  }
   if (value !== undefined && !(valuePattern.test(value) && value.isWellFormed())) {
     return refuse(`the value of ${keyword} is empty or has a blank, "=" or control character: encode it as xtext`)
   }

@@ -42,13 +42,17 @@ const line = (command: Command.Command, secret: (bytes: Redacted.Redacted<Uint8A
     case "Bdat":
       return `BDAT ${command.size}${command.last ? " LAST" : ""}`
     case "Xclient":
-      return `XCLIENT${parameters(command.attributes.map(({ keyword, value }) => ({ keyword, value: Command.xtext(value ?? "") })))}`
+      return `XCLIENT${
+        parameters(command.attributes.map(({ keyword, value }) => ({ keyword, value: Command.xtext(value ?? "") })))
+      }`
     case "Noop":
     case "Help":
     case "Vrfy":
     case "Expn":
     case "Etrn":
-      return command.argument === undefined ? command._tag.toUpperCase() : `${command._tag.toUpperCase()} ${command.argument}`
+      return command.argument === undefined
+        ? command._tag.toUpperCase()
+        : `${command._tag.toUpperCase()} ${command.argument}`
     case "StartTls":
     case "Data":
     case "Rset":
@@ -121,13 +125,19 @@ const bare = (command: Command.Command): Reader => (argument) =>
 const greeting = (make: (domain: Address.Domain) => Command.Command): Reader => (argument) =>
   Result.mapError(Result.map(Address.parseDomain(argument), make), syntax)
 
-const built = (make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader => (argument) =>
-  Result.mapError(make(argument), syntax)
+const built =
+  (make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader => (argument) =>
+    Result.mapError(make(argument), syntax)
 
-const optional = (none: Command.Command, make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader =>
-(argument) => argument === "" ? Result.succeed(none) : Result.mapError(make(argument), syntax)
+const optional =
+  (none: Command.Command, make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader =>
+  (argument) => argument === "" ? Result.succeed(none) : Result.mapError(make(argument), syntax)
 
-const syntax = (error: { readonly problem: string }): SyntaxError => ({ _tag: "SyntaxError", code: 501, problem: error.problem })
+const syntax = (error: { readonly problem: string }): SyntaxError => ({
+  _tag: "SyntaxError",
+  code: 501,
+  problem: error.problem
+})
 
 const auth: Reader = (argument) => {
   const [mechanism = "", initial, ...more] = argument.split(/[ \t]+/)
@@ -152,8 +162,10 @@ const path = <P>(
   if (argument.slice(0, label.length).toUpperCase() !== label) return bad(`${label} expected`)
   const match = pathPattern.exec(argument.slice(label.length).trimStart())
   if (match === null) return bad(`a path in angle brackets is expected after ${label}`)
-  return Result.flatMap(Result.mapError(parse(match[1] ?? ""), syntax), (path) =>
-    Result.map(readParameters(match[2] ?? ""), (all) => make(path, all)))
+  return Result.flatMap(
+    Result.mapError(parse(match[1] ?? ""), syntax),
+    (path) => Result.map(readParameters(match[2] ?? ""), (all) => make(path, all))
+  )
 }
 
 const readParameters = (text: string): Result.Result<ReadonlyArray<Command.Parameter>, SyntaxError> =>

@@ -28,8 +28,8 @@ export const normalize = (content: Uint8Array): Uint8Array => {
  */
 export const decodeData = (wire: Uint8Array): Uint8Array | undefined => {
   const end = wire.length - 3
-  const ends = end >= 0 && wire[end] === DOT && wire[end + 1] === CR && wire[end + 2] === LF &&
-    (end === 0 || (wire[end - 1] === LF && wire[end - 2] === CR))
+  const ends = end >= 0 && wire[end] === DOT && wire[end + 1] === CR && wire[end + 2] === LF
+    && (end === 0 || (wire[end - 1] === LF && wire[end - 2] === CR))
   if (!ends) return undefined
   const out = new Uint8Array(end)
   let length = 0

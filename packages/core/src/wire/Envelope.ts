@@ -52,7 +52,9 @@ const fail = (field: "from" | "to", problem: string): Result.Result<never, Envel
   Result.fail({ _tag: "EnvelopeError", field, problem })
 
 const forwardPath = (to: string | Address.Mailbox): Result.Result<Address.ForwardPath, EnvelopeError> =>
-  typeof to === "string" && /^(?:postmaster|<postmaster>)$/i.test(to.trim()) ? Result.succeed("postmaster") : mailbox("to", to)
+  typeof to === "string" && /^(?:postmaster|<postmaster>)$/i.test(to.trim())
+    ? Result.succeed("postmaster")
+    : mailbox("to", to)
 
 const mailbox = (field: "from" | "to", text: string | Address.Mailbox): Result.Result<Address.Mailbox, EnvelopeError> =>
   typeof text === "string"

@@ -51,80 +51,170 @@ const mailbox = {
 
 /** The table. Codes that are not in a row count by their first digit. */
 export const table: Readonly<Record<Step, Row>> = {
-  Greeting: row("greeting", { 220: "service ready" }, {
-    421: "service not available",
-    554: "no SMTP service here"
-  }, minutes(5), "RFC 5321 §3.1"),
-  Ehlo: row("EHLO", { 250: "extensions listed" }, {
-    500: "not recognized: try HELO",
-    502: "not implemented: try HELO",
-    504: "parameter not implemented",
-    550: "refused by policy"
-  }, minutes(5), "RFC 5321 §4.1.1.1"),
-  Helo: row("HELO", { 250: "ready" }, { 504: "parameter not implemented", 550: "refused by policy" }, minutes(5), "RFC 5321 §4.1.1.1"),
+  Greeting: row(
+    "greeting",
+    { 220: "service ready" },
+    {
+      421: "service not available",
+      554: "no SMTP service here"
+    },
+    minutes(5),
+    "RFC 5321 §3.1"
+  ),
+  Ehlo: row(
+    "EHLO",
+    { 250: "extensions listed" },
+    {
+      500: "not recognized: try HELO",
+      502: "not implemented: try HELO",
+      504: "parameter not implemented",
+      550: "refused by policy"
+    },
+    minutes(5),
+    "RFC 5321 §4.1.1.1"
+  ),
+  Helo: row(
+    "HELO",
+    { 250: "ready" },
+    { 504: "parameter not implemented", 550: "refused by policy" },
+    minutes(5),
+    "RFC 5321 §4.1.1.1"
+  ),
   Lhlo: row("LHLO", { 250: "extensions listed" }, { 500: "not LMTP" }, minutes(5), "RFC 2033 §4.1"),
-  StartTls: row("STARTTLS", { 220: "begin the handshake" }, {
-    454: "TLS not available now",
-    501: "no parameters allowed",
-    502: "not implemented",
-    503: "already using TLS"
-  }, minutes(5), "RFC 3207 §4"),
+  StartTls: row(
+    "STARTTLS",
+    { 220: "begin the handshake" },
+    {
+      454: "TLS not available now",
+      501: "no parameters allowed",
+      502: "not implemented",
+      503: "already using TLS"
+    },
+    minutes(5),
+    "RFC 3207 §4"
+  ),
   Auth: row("AUTH", { 235: "authenticated", 334: "challenge" }, authRefusals(), minutes(5), "RFC 4954 §4, §6"),
-  AuthResponse: row("AUTH response", { 235: "authenticated", 334: "challenge" }, authRefusals(), minutes(5), "RFC 4954 §4, §6"),
+  AuthResponse: row(
+    "AUTH response",
+    { 235: "authenticated", 334: "challenge" },
+    authRefusals(),
+    minutes(5),
+    "RFC 4954 §4, §6"
+  ),
   AuthCancel: row("AUTH cancel (*)", {}, { 501: "exchange cancelled" }, minutes(5), "RFC 4954 §4"),
-  Mail: row("MAIL FROM", { 250: "sender accepted" }, { ...mailbox, 530: "authentication or TLS required" }, minutes(5), "RFC 5321 §4.1.1.2"),
-  Rcpt: row("RCPT TO", { 250: "recipient accepted", 251: "not local, will forward" }, {
-    ...mailbox,
-    530: "authentication or TLS required",
-    554: "refused by policy"
-  }, minutes(5), "RFC 5321 §4.1.1.3"),
-  Data: row("DATA", { 354: "send the content" }, {
-    451: "local error, try later",
-    503: "bad sequence of commands, or no valid recipient",
-    554: "no valid recipients"
-  }, minutes(2), "RFC 5321 §4.1.1.4"),
-  Content: row("content", { 250: "accepted for delivery" }, {
-    450: "refused now",
-    451: "local error, try later",
-    452: "insufficient storage",
-    550: "refused by policy",
-    552: "too large",
-    554: "transaction failed"
-  }, minutes(10), "RFC 5321 §4.1.1.4"),
-  Bdat: row("BDAT", { 250: "chunk accepted" }, {
-    451: "local error, try later",
-    452: "insufficient storage",
-    503: "bad sequence of commands",
-    552: "too large",
-    554: "transaction failed"
-  }, minutes(10), "RFC 3030 §2"),
+  Mail: row(
+    "MAIL FROM",
+    { 250: "sender accepted" },
+    { ...mailbox, 530: "authentication or TLS required" },
+    minutes(5),
+    "RFC 5321 §4.1.1.2"
+  ),
+  Rcpt: row(
+    "RCPT TO",
+    { 250: "recipient accepted", 251: "not local, will forward" },
+    {
+      ...mailbox,
+      530: "authentication or TLS required",
+      554: "refused by policy"
+    },
+    minutes(5),
+    "RFC 5321 §4.1.1.3"
+  ),
+  Data: row(
+    "DATA",
+    { 354: "send the content" },
+    {
+      451: "local error, try later",
+      503: "bad sequence of commands, or no valid recipient",
+      554: "no valid recipients"
+    },
+    minutes(2),
+    "RFC 5321 §4.1.1.4"
+  ),
+  Content: row(
+    "content",
+    { 250: "accepted for delivery" },
+    {
+      450: "refused now",
+      451: "local error, try later",
+      452: "insufficient storage",
+      550: "refused by policy",
+      552: "too large",
+      554: "transaction failed"
+    },
+    minutes(10),
+    "RFC 5321 §4.1.1.4"
+  ),
+  Bdat: row(
+    "BDAT",
+    { 250: "chunk accepted" },
+    {
+      451: "local error, try later",
+      452: "insufficient storage",
+      503: "bad sequence of commands",
+      552: "too large",
+      554: "transaction failed"
+    },
+    minutes(10),
+    "RFC 3030 §2"
+  ),
   Rset: row("RSET", { 250: "transaction aborted" }, {}, minutes(5), "RFC 5321 §4.1.1.5"),
   Noop: row("NOOP", { 250: "ok" }, {}, minutes(5), "RFC 5321 §4.1.1.9"),
-  Vrfy: row("VRFY", { 250: "mailbox known", 251: "not local, will forward", 252: "cannot verify, but will try" }, {
-    502: "not implemented",
-    550: "unknown mailbox",
-    551: "user not local",
-    553: "ambiguous"
-  }, minutes(5), "RFC 5321 §4.1.1.6"),
-  Expn: row("EXPN", { 250: "members listed", 252: "cannot expand" }, {
-    502: "not implemented",
-    550: "unknown list"
-  }, minutes(5), "RFC 5321 §4.1.1.7"),
-  Help: row("HELP", { 211: "system status", 214: "help text" }, { 502: "not implemented", 504: "no such topic" }, minutes(5), "RFC 5321 §4.1.1.8"),
+  Vrfy: row(
+    "VRFY",
+    { 250: "mailbox known", 251: "not local, will forward", 252: "cannot verify, but will try" },
+    {
+      502: "not implemented",
+      550: "unknown mailbox",
+      551: "user not local",
+      553: "ambiguous"
+    },
+    minutes(5),
+    "RFC 5321 §4.1.1.6"
+  ),
+  Expn: row(
+    "EXPN",
+    { 250: "members listed", 252: "cannot expand" },
+    {
+      502: "not implemented",
+      550: "unknown list"
+    },
+    minutes(5),
+    "RFC 5321 §4.1.1.7"
+  ),
+  Help: row(
+    "HELP",
+    { 211: "system status", 214: "help text" },
+    { 502: "not implemented", 504: "no such topic" },
+    minutes(5),
+    "RFC 5321 §4.1.1.8"
+  ),
   // Nothing is lost when the 221 does not come, so a scope never waits long for it.
   Quit: row("QUIT", { 221: "closing" }, {}, Duration.seconds(5), "RFC 5321 §4.1.1.10"),
-  Etrn: row("ETRN", {
-    250: "queuing started",
-    251: "no messages waiting",
-    252: "pending messages started",
-    253: "messages pending, started"
-  }, { 458: "unable to queue", 459: "node not allowed", 501: "syntax error" }, minutes(5), "RFC 1985 §5"),
-  Xclient: row("XCLIENT", { 220: "session starts anew" }, {
-    421: "unable to proceed",
-    501: "bad parameters",
-    503: "mail transaction in progress",
-    550: "not authorized"
-  }, minutes(5), "Postfix XCLIENT_README")
+  Etrn: row(
+    "ETRN",
+    {
+      250: "queuing started",
+      251: "no messages waiting",
+      252: "pending messages started",
+      253: "messages pending, started"
+    },
+    { 458: "unable to queue", 459: "node not allowed", 501: "syntax error" },
+    minutes(5),
+    "RFC 1985 §5"
+  ),
+  Xclient: row(
+    "XCLIENT",
+    { 220: "session starts anew" },
+    {
+      421: "unable to proceed",
+      501: "bad parameters",
+      503: "mail transaction in progress",
+      550: "not authorized"
+    },
+    minutes(5),
+    "Postfix XCLIENT_README"
+  )
 }
 
 function authRefusals(): Row["no"] {
@@ -160,7 +250,9 @@ export const refused = (step: Step, reply: Reply.Reply): Refused => ({ _tag: "Re
 export const isYes = (step: Step, reply: Reply.Reply): boolean => {
   const { yes } = table[step]
   // A challenge is one line (RFC 4954 §4).
-  if (step === "Auth" || step === "AuthResponse") return reply.code === 235 || (reply.code === 334 && reply.lines.length === 1)
+  if (step === "Auth" || step === "AuthResponse") {
+    return reply.code === 235 || (reply.code === 334 && reply.lines.length === 1)
+  }
   if (Object.hasOwn(yes, reply.code)) return true
   const digit = Math.floor(reply.code / 100)
   return Object.keys(yes).some((code) => Math.floor(Number(code) / 100) === digit)

@@ -203,14 +203,18 @@ class IncrementalDecoder implements Decoder {
     && this.lines.length === 0
 
   held = (): Uint8Array =>
-    join([...this.lines.map((line) => utf8.encode(`${this.code}-${line}\r\n`)), this.unread(), ...this.ready.toReversed(), ...this.queue])
+    join([
+      ...this.lines.map((line) => utf8.encode(`${this.code}-${line}\r\n`)),
+      this.unread(),
+      ...this.ready.toReversed(),
+      ...this.queue
+    ])
 
   // Not `shift`, which moves all the others each time.
   following(): Uint8Array | undefined {
     if (this.ready.length === 0) {
-      const { queue, ready } = this
-      this.ready = queue.reverse()
-      this.queue = ready
+      this.ready = this.queue.toReversed()
+      this.queue = []
     }
     return this.ready.pop()
   }
@@ -261,7 +265,9 @@ class IncrementalDecoder implements Decoder {
     const separator = line[3]
     const blank = separator === 0x20 || separator === 9 || separator === 0x2d
     const body = line.subarray(blank ? 4 : 3)
-    for (const byte of body) if ((byte < 0x20 && byte !== 9) || byte === 0x7f) return this.fail("control character", line)
+    for (const byte of body) {
+      if ((byte < 0x20 && byte !== 9) || byte === 0x7f) return this.fail("control character", line)
+    }
     this.code = code
     this.lines.push(decodeText(body))
     if (separator === 0x2d) return undefined

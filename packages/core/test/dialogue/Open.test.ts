@@ -1,5 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Address, Choose, Command, CommandLine, CramMd5, Envelope, Login, Mechanism, Open, Plain, Program, Reason, Reply, Transaction } from "@postern/core"
+import {
+  Address,
+  Choose,
+  type Command,
+  CommandLine,
+  CramMd5,
+  Envelope,
+  Login,
+  Mechanism,
+  Open,
+  Plain,
+  Program,
+  Reason,
+  Reply,
+  Transaction
+} from "@postern/core"
 import { Explore } from "@postern/testing"
 import { Redacted, Result } from "effect"
 
@@ -45,7 +60,9 @@ describe("opening a session", () => {
       const tls = said.some(({ instruction }) => instruction._tag === "UpgradeTls")
       return _tag === "Ehlo"
         ? tls ? ehlo("AUTH PLAIN LOGIN") : ehlo("STARTTLS")
-        : _tag === "StartTls" ? Program.replies(Reply.make(220, "go ahead", "2.0.0")) : Program.replies(Reply.make(235, "welcome", "2.7.0"))
+        : _tag === "StartTls"
+        ? Program.replies(Reply.make(220, "go ahead", "2.0.0"))
+        : Program.replies(Reply.make(235, "welcome", "2.7.0"))
     })
     assert.isTrue(end !== undefined && Result.isSuccess(end))
     assert.deepStrictEqual(Explore.linesSent(said), [
@@ -96,7 +113,9 @@ describe("opening a session", () => {
     assert.isTrue(offered.end !== undefined && Result.isSuccess(offered.end))
     const unwilling = Reply.make(454, "TLS not available", "4.7.0")
     const declined = [greeting, ehlo("STARTTLS"), Program.replies(unwilling)]
-    assert.isTrue(Program.rehearse(Open.open({ ...options("startTlsIfOffered"), ...anonymous }), declined).end?._tag === "Success")
+    assert.isTrue(
+      Program.rehearse(Open.open({ ...options("startTlsIfOffered"), ...anonymous }), declined).end?._tag === "Success"
+    )
     assert.deepStrictEqual(
       Program.rehearse(Open.open({ ...options("startTls"), ...anonymous }), declined).end,
       Result.fail(Reason.make("TlsUnavailable", { reply: unwilling }))
@@ -128,11 +147,15 @@ describe("every path of a whole submission", () => {
           const content = said.findIndex(({ instruction }) => instruction._tag === "Payload")
           if (content !== -1) {
             const accepted = said.slice(0, content).some(({ answer, instruction }) =>
-              instruction._tag === "Exchange" && answer._tag === "Replies" &&
-              instruction.commands.some((command, i) => command._tag === "Rcpt" && Reply.isPositive(answer.replies[i] ?? Reply.make(599, "")))
+              instruction._tag === "Exchange" && answer._tag === "Replies"
+              && instruction.commands.some((command, i) =>
+                command._tag === "Rcpt" && Reply.isPositive(answer.replies[i] ?? Reply.make(599, ""))
+              )
             )
             assert.isTrue(accepted, "content without an accepted recipient")
-            const authenticated = said.some(({ answer }) => answer._tag === "Replies" && answer.replies.some(({ code }) => code === 235))
+            const authenticated = said.some(({ answer }) =>
+              answer._tag === "Replies" && answer.replies.some(({ code }) => code === 235)
+            )
             assert.isTrue(authenticated, "content without authentication though credentials were given")
           }
           if (Result.isSuccess(end)) {
@@ -141,7 +164,9 @@ describe("every path of a whole submission", () => {
             assert.isTrue(Reason.isReason(end.failure) || end.failure._tag === "Refused", JSON.stringify(end.failure))
             assert.notInclude(JSON.stringify(end.failure), secret)
           }
-          const auths = said.filter(({ instruction }) => instruction._tag === "Exchange" && instruction.commands[0]._tag === "Auth")
+          const auths = said.filter(({ instruction }) =>
+            instruction._tag === "Exchange" && instruction.commands[0]._tag === "Auth"
+          )
           assert.isAtMost(auths.length, 1, "one mechanism, one attempt")
         }
       })
@@ -166,6 +191,6 @@ describe("every path of a whole submission", () => {
       said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.commands : [])
     )
     const tags: ReadonlySet<Command.Tag> = new Set(commands.map(({ _tag }) => _tag))
-    assert.deepStrictEqual([...tags].sort(), ["Auth", "AuthCancel", "AuthResponse", "Ehlo", "Helo", "StartTls"])
+    assert.deepStrictEqual([...tags].toSorted(), ["Auth", "AuthCancel", "AuthResponse", "Ehlo", "Helo", "StartTls"])
   })
 })

@@ -12,7 +12,10 @@ describe("a Program steps purely", () => {
       Program.rehearse(program, [Program.replies(Reply.make(214, ["one", "two"]))]).end,
       Result.succeed(["one", "two"] as ReadonlyArray<string>)
     )
-    assert.deepStrictEqual(Program.rehearse(program, [Program.replies(no)]).end, Result.fail(Expect.refused("Help", no)))
+    assert.deepStrictEqual(
+      Program.rehearse(program, [Program.replies(no)]).end,
+      Result.fail(Expect.refused("Help", no))
+    )
   })
 
   it("stops at what it waits for when answers run out", () => {

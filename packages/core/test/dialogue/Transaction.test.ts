@@ -14,8 +14,16 @@ const ready = (extensions: ReadonlyArray<string>, authenticated = false): Sessio
   })
 
 const envelope = (...to: ReadonlyArray<string>) => Result.getOrThrow(Envelope.make({ from: "ann@a.example", to }))
-const deliver = (session: Session.Session<"ready">, to: ReadonlyArray<string>, content: string, ...answers: ReadonlyArray<ReadonlyArray<Reply.Reply>>) =>
-  Program.rehearse(Transaction.deliver(session, envelope(...to), utf8.encode(content)), answers.map((all) => Program.replies(...all)))
+const deliver = (
+  session: Session.Session<"ready">,
+  to: ReadonlyArray<string>,
+  content: string,
+  ...answers: ReadonlyArray<ReadonlyArray<Reply.Reply>>
+) =>
+  Program.rehearse(
+    Transaction.deliver(session, envelope(...to), utf8.encode(content)),
+    answers.map((all) => Program.replies(...all))
+  )
 
 const ok = Reply.make(250, "ok", "2.0.0")
 const go = Reply.make(354, "go ahead")
@@ -25,7 +33,14 @@ const later = Reply.make(450, "greylisted", "4.7.1")
 
 describe("one transaction", () => {
   it("goes MAIL and RCPT, DATA, content", () => {
-    const { end, said } = deliver(ready(["SIZE 1000", "8BITMIME"]), ["b@b.example", "c@c.example"], "café\n.\n", [ok, ok, ok], [go], [ok])
+    const { end, said } = deliver(
+      ready(["SIZE 1000", "8BITMIME"]),
+      ["b@b.example", "c@c.example"],
+      "café\n.\n",
+      [ok, ok, ok],
+      [go],
+      [ok]
+    )
     assert.deepStrictEqual(Explore.linesSent(said), [
       "MAIL FROM:<ann@a.example> SIZE=10 BODY=8BITMIME",
       "RCPT TO:<b@b.example>",
@@ -38,11 +53,15 @@ describe("one transaction", () => {
       assert.strictEqual(new TextDecoder().decode(payload.content), "café\r\n..\r\n.\r\n")
       assert.deepStrictEqual(payload.recipients, ["<b@b.example>", "<c@c.example>"])
     }
-    assert.isTrue(end !== undefined && Result.isSuccess(end) && end.success.outcomes.every(({ _tag }) => _tag === "Accepted"))
+    assert.isTrue(
+      end !== undefined && Result.isSuccess(end) && end.success.outcomes.every(({ _tag }) => _tag === "Accepted")
+    )
   })
 
   it("tells each recipient's outcome when some are refused, and goes on for the others", () => {
-    const { end } = deliver(ready([]), ["b@b.example", "c@c.example", "d@d.example"], "x", [ok, unknown, ok, later], [go], [ok])
+    const { end } = deliver(ready([]), ["b@b.example", "c@c.example", "d@d.example"], "x", [ok, unknown, ok, later], [
+      go
+    ], [ok])
     assert.isTrue(end !== undefined && Result.isSuccess(end))
     if (end !== undefined && Result.isSuccess(end)) {
       assert.deepStrictEqual(end.success.outcomes.map(({ _tag }) => _tag), ["Refused", "Accepted", "Deferred"])
@@ -73,7 +92,9 @@ describe("one transaction", () => {
     const mixed = deliver(ready([]), ["b@b.example", "c@c.example"], "x", [ok, relay, unknown], [ok]).end
     assert.deepStrictEqual(
       mixed,
-      Result.fail(Reason.make("RecipientsRefused", { recipients: ["<b@b.example>", "<c@c.example>"], replies: [relay, unknown] }))
+      Result.fail(
+        Reason.make("RecipientsRefused", { recipients: ["<b@b.example>", "<c@c.example>"], replies: [relay, unknown] })
+      )
     )
     const partly = deliver(ready([]), ["b@b.example", "c@c.example"], "x", [ok, later, unknown], [ok]).end
     assert.strictEqual(partly !== undefined && Result.isFailure(partly) ? partly.failure._tag : "", "TemporaryFailure")
@@ -82,9 +103,12 @@ describe("one transaction", () => {
   it("explains a denied relay by what the session knows", () => {
     const why = (session: Session.Session<"ready">) => {
       const { end } = deliver(session, ["b@b.example"], "x", [ok, relay], [ok])
-      return end !== undefined && Result.isFailure(end) && end.failure._tag === "RelayDenied" ? end.failure.why : undefined
+      return end !== undefined && Result.isFailure(end) && end.failure._tag === "RelayDenied"
+        ? end.failure.why
+        : undefined
     }
-    const plain = (...extensions: ReadonlyArray<string>) => new Session.Session("ready", { ...ready(extensions).facts, tls: undefined })
+    const plain = (...extensions: ReadonlyArray<string>) =>
+      new Session.Session("ready", { ...ready(extensions).facts, tls: undefined })
     assert.strictEqual(why(ready(["AUTH PLAIN"])), "not authenticated")
     assert.strictEqual(why(ready(["AUTH PLAIN"], true)), "not allowed")
     assert.strictEqual(why(plain("STARTTLS")), "auth needs tls")
@@ -97,7 +121,10 @@ describe("one transaction", () => {
       assert.lengthOf(said, 0)
       return end !== undefined && Result.isFailure(end) ? end.failure : undefined
     }
-    assert.deepStrictEqual(reason(["SIZE 10"], "b@b.example", "12345678\n9"), Reason.make("TooLarge", { size: 13, limit: 10, reply: undefined }))
+    assert.deepStrictEqual(
+      reason(["SIZE 10"], "b@b.example", "12345678\n9"),
+      Reason.make("TooLarge", { size: 13, limit: 10, reply: undefined })
+    )
     assert.strictEqual(reason(["SIZE"], "b@b.example", "é")?._tag, "ExtensionMissing")
     assert.strictEqual(reason(["8BITMIME"], "bé@b.example", "x")?._tag, "ExtensionMissing")
   })

@@ -2,7 +2,16 @@
  * What the compiler must infer and must refuse. Each `@ts-expect-error` fails the
  * check when the line under it compiles.
  */
-import { type Capabilities, Command, type Expect, Mechanism, Program, type Reply, type Session, type SmtpError } from "@postern/core"
+import {
+  type Capabilities,
+  Command,
+  type Expect,
+  Mechanism,
+  Program,
+  type Reply,
+  type Session,
+  type SmtpError
+} from "@postern/core"
 import { Effect, Redacted, type Result } from "effect"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
@@ -34,13 +43,18 @@ holds<Equal<Ok<typeof answers.cancel>, never>>()
 
 // A typed tuple in, a typed tuple of results out.
 const exchanged = Program.exchange(ehlo, rcpt, Command.help)
-holds<Equal<Ok<typeof exchanged>, readonly [
-  Result.Result<Capabilities.Capabilities, Expect.Refused>,
-  Result.Result<Reply.Reply, Expect.Refused>,
-  Result.Result<ReadonlyArray<string>, Expect.Refused>
-]>>()
+holds<
+  Equal<
+    Ok<typeof exchanged>,
+    readonly [
+      Result.Result<Capabilities.Capabilities, Expect.Refused>,
+      Result.Result<Reply.Reply, Expect.Refused>,
+      Result.Result<ReadonlyArray<string>, Expect.Refused>
+    ]
+  >
+>()
 // @ts-expect-error an exchange has at least one command
-Program.exchange()
+export const refused1 = Program.exchange()
 
 // Errors and needs are collected from what is yielded.
 declare class Tokens {
@@ -55,7 +69,7 @@ holds<Equal<typeof collected, Program.Program<number, Expect.Refused | "no token
 
 // An Effect is not a Program: what a dialogue does is known in full.
 // @ts-expect-error only Programs can be yielded
-Program.gen(function*() {
+export const refused2 = Program.gen(function*() {
   yield* Effect.succeed(1)
 })
 
@@ -74,15 +88,15 @@ holds<Equal<Ok<typeof begun>, Session.Session<"sender">>>()
 const content = envelope.enter(Command.data)
 holds<Equal<Ok<typeof content>, Session.Session<"content">>>()
 // @ts-expect-error no DATA before an envelope
-ready.enter(Command.data)
+export const refused3 = ready.enter(Command.data)
 // @ts-expect-error no DATA before an envelope
-ready.send(Command.data)
+export const refused4 = ready.send(Command.data)
 // @ts-expect-error no MAIL before EHLO
-greeted.enter(mail)
+export const refused5 = greeted.enter(mail)
 // @ts-expect-error no AUTH within a transaction
-envelope.send(auth)
+export const refused6 = envelope.send(auth)
 // @ts-expect-error no STARTTLS within a transaction
-envelope.send(Command.startTls)
+export const refused7 = envelope.send(Command.startTls)
 
 // Secrets are not text.
 const credentials = Mechanism.password("ann", Redacted.make("secret"))

@@ -22,7 +22,8 @@ import {
   until
 } from "./scripted.ts"
 
-const submit = (script: ReadonlyArray<Step>, options?: TalkOptions) => talk(script, (connection) => connection.run(submission()), options)
+const submit = (script: ReadonlyArray<Step>, options?: TalkOptions) =>
+  talk(script, (connection) => connection.run(submission()), options)
 
 /** The step that an error names, and the phase, for each answer that the server owes. */
 const steps: ReadonlyArray<readonly [Answered, step: string, phase: string]> = [
@@ -98,7 +99,13 @@ describe("421 at any step", () => {
 })
 
 describe("the connection ends", () => {
-  for (const [how, end, detail] of [["EOF", ends, "the server closed the connection"], ["reset", resets, "reset by peer"]] as const) {
+  for (
+    const [how, end, detail] of [["EOF", ends, "the server closed the connection"], [
+      "reset",
+      resets,
+      "reset by peer"
+    ]] as const
+  ) {
     for (const [answered, step, phase] of steps) {
       it.effect(`${how} instead of an answer to ${answered}`, () =>
         Effect.gen(function*() {
@@ -150,7 +157,11 @@ describe("content that is cut", () => {
       Effect.gen(function*() {
         for (const end of [ends, resets]) {
           const { reason } = failure(yield* submitLarge([...begun(blocks * block), end]))
-          assert.deepStrictEqual<Reason.Reason>(reason, { _tag: "ConnectionLost", step: "Content", detail: "broken pipe" })
+          assert.deepStrictEqual<Reason.Reason>(reason, {
+            _tag: "ConnectionLost",
+            step: "Content",
+            detail: "broken pipe"
+          })
         }
       }))
   }
@@ -167,7 +178,8 @@ describe("content that is cut", () => {
     it.effect(`with a refusal before the ${where} block: the refusal explains it`, () =>
       Effect.gen(function*() {
         const refusedBy = (line: string) =>
-          Effect.map(submitLarge([...begun(octets), interjects(`${line}\r\n`), resets]), (talked) => failure(talked).reason)
+          Effect.map(submitLarge([...begun(octets), interjects(`${line}\r\n`), resets]), (talked) =>
+            failure(talked).reason)
         const size = yield* refusedBy("552 5.3.4 message size exceeds the limit")
         assert.strictEqual(size._tag, "TooLarge")
         assert.strictEqual(size._tag === "TooLarge" ? size.reply?.code : 0, 552)
@@ -180,7 +192,10 @@ describe("content that is cut", () => {
     Effect.gen(function*() {
       const early = failure(yield* submitLarge([...begun(block), interjects("250 ok\r\n"), resets]))
       assert.strictEqual(early.reason._tag, "ConnectionLost")
-      assert.strictEqual(success(yield* submitLarge([...begun(3 * block), interjects("250 ok\r\n"), resets])).reply.code, 250)
+      assert.strictEqual(
+        success(yield* submitLarge([...begun(3 * block), interjects("250 ok\r\n"), resets])).reply.code,
+        250
+      )
     }))
 
   it.effect("a reply to content that is none: in doubt", () =>
@@ -224,12 +239,15 @@ describe("a server that leaves the protocol", () => {
 
   it.effect("an endless line, and an endless reply", () =>
     Effect.gen(function*() {
-      const endless = (bytes: string) => Effect.map(submit([...until("Ehlo"), saysBytes(bytes)]), (talked) => failure(talked).reason)
+      const endless = (bytes: string) =>
+        Effect.map(submit([...until("Ehlo"), saysBytes(bytes)]), (talked) => failure(talked).reason)
       const line = yield* endless("250 ".padEnd(20_000, "x"))
       assert.deepInclude(line, { _tag: "ProtocolViolation", expected: "a reply (line too long)" })
       assert.isBelow(JSON.stringify(line).length, 300)
       assert.deepInclude(yield* endless("250-x\r\n".repeat(2000)), { expected: "a reply (too many lines)" })
-      assert.deepInclude(yield* endless(`250-${"x".repeat(10_000)}\r\n`.repeat(100)), { expected: "a reply (reply too long)" })
+      assert.deepInclude(yield* endless(`250-${"x".repeat(10_000)}\r\n`.repeat(100)), {
+        expected: "a reply (reply too long)"
+      })
     }))
 
   it.effect("a reply to a command that was never sent is not taken for the answer to the next", () =>
@@ -247,7 +265,9 @@ describe("a server that leaves the protocol", () => {
 
   it.effect("a success that does not fit the step", () =>
     Effect.gen(function*() {
-      const { reason } = failure(yield* submit([...until("Data"), says("250 fine, go on"), hears("RSET"), says("250 ok"), ...quits]))
+      const { reason } = failure(
+        yield* submit([...until("Data"), says("250 fine, go on"), hears("RSET"), says("250 ok"), ...quits])
+      )
       assert.deepInclude(reason, { _tag: "ProtocolViolation", step: "Data" })
     }))
 })

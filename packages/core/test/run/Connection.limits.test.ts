@@ -80,7 +80,9 @@ describe("a server that does not answer", () => {
 
   it.effect("one that answers octet by octet has no more time in all", () =>
     Effect.gen(function*() {
-      const slow = [...new TextEncoder().encode("220 mx.example ESMTP\r\n")].flatMap((byte) => [waits("30 seconds"), saysBytes(Uint8Array.of(byte))])
+      const slow = [...new TextEncoder().encode("220 mx.example ESMTP\r\n")].flatMap((
+        byte
+      ) => [waits("30 seconds"), saysBytes(Uint8Array.of(byte))])
       // Ten octets in five minutes; the others are never read.
       const fiber = yield* Effect.forkChild(Effect.exit(talk(slow, submit, { chunk: single })))
       yield* TestClock.adjust("299 seconds")
@@ -108,7 +110,9 @@ describe("a connection that does not come about", () => {
   it.effect("dialling ends after 30 seconds, or what is configured", () =>
     Effect.gen(function*() {
       for (const [limit, timeLimits] of [[30_000, undefined], [4000, { Connect: "4 seconds" }]] as const) {
-        const { reason, phase, transcript } = failure(yield* within(limit, [], () => Effect.void, { dial: "never", timeLimits }))
+        const { reason, phase, transcript } = failure(
+          yield* within(limit, [], () => Effect.void, { dial: "never", timeLimits })
+        )
         assert.deepStrictEqual<Reason.Reason>(reason, { _tag: "TimedOut", step: "Connect", limit })
         assert.strictEqual(phase, "connect")
         assert.lengthOf(transcript, 0)
@@ -118,7 +122,9 @@ describe("a connection that does not come about", () => {
   it.effect("a refused one is told with its code", () =>
     Effect.gen(function*() {
       const { code, host, port } = { ...peer, code: "ECONNREFUSED" }
-      const talked = yield* talk([], () => Effect.void, { dial: { _tag: "ConnectFailed", host, port, code, detail: "refused" } })
+      const talked = yield* talk([], () => Effect.void, {
+        dial: { _tag: "ConnectFailed", host, port, code, detail: "refused" }
+      })
       const { reason, retry } = failure(talked)
       assert.deepStrictEqual<Reason.Reason>(reason, { _tag: "ConnectionFailed", host, port, code, detail: "refused" })
       assert.strictEqual(retry, "later")
@@ -127,7 +133,9 @@ describe("a connection that does not come about", () => {
   it.effect("dialling may be interrupted", () =>
     Effect.gen(function*() {
       const { layer, seen } = make([], { dial: "never" })
-      const fiber = yield* Effect.forkChild(Effect.provide(talk([], () => Effect.void, { dial: "never" }), layer), { startImmediately: true })
+      const fiber = yield* Effect.forkChild(Effect.provide(talk([], () => Effect.void, { dial: "never" }), layer), {
+        startImmediately: true
+      })
       yield* Fiber.interrupt(fiber)
       assert.strictEqual(seen.opened, 0)
     }))
@@ -142,19 +150,27 @@ describe("a server that reads no more", () => {
         yield* TestClock.adjust(Duration.minutes(minutes))
         // A last word is looked for.
         yield* TestClock.adjust("2 seconds")
-        assert.deepStrictEqual<Reason.Reason>(failure(yield* Fiber.join(fiber)).reason, { _tag: "TimedOut", step, limit: minutes * 60_000 })
+        assert.deepStrictEqual<Reason.Reason>(failure(yield* Fiber.join(fiber)).reason, {
+          _tag: "TimedOut",
+          step,
+          limit: minutes * 60_000
+        })
       }
     }))
 
   const block = 65_536
   const large = "0123456789abcde\n".repeat(2 * block / 16)
   const encoded = `${large.replaceAll("\n", "\r\n")}.\r\n`
-  const begun = (octets: number) => [...until("Content").slice(0, -1), ...octets === 0 ? [] : [hearsBytes(encoded.slice(0, octets))]]
+  const begun = (
+    octets: number
+  ) => [...until("Content").slice(0, -1), ...octets === 0 ? [] : [hearsBytes(encoded.slice(0, octets))]]
 
   for (const [which, octets] of [["first", 0], ["second", block], ["last", 2 * block]] as const) {
     it.effect(`the ${which} block of content is written within three minutes`, () =>
       Effect.gen(function*() {
-        const fiber = yield* Effect.forkChild(talk([...begun(octets), stalls], (connection) => connection.run(submission(large))))
+        const fiber = yield* Effect.forkChild(
+          talk([...begun(octets), stalls], (connection) => connection.run(submission(large)))
+        )
         yield* TestClock.adjust("179 seconds")
         assert.isUndefined(fiber.pollUnsafe())
         yield* TestClock.adjust("1 second")

@@ -11,13 +11,13 @@ import {
   Mechanism,
   Open,
   Program,
-  SmtpError,
+  type SmtpError,
   Transaction,
-  Transcript,
+  type Transcript,
   Transport
 } from "@postern/core"
 import { Explore } from "@postern/testing"
-import { Duration, Effect, Exit, Layer, Redacted, Result, Scope } from "effect"
+import { Duration, Effect, Exit, Layer, Redacted, Result, type Scope } from "effect"
 
 /** One step of a script. */
 export type Step =
@@ -89,7 +89,9 @@ export const make = (scripts: ReadonlyArray<ReadonlyArray<Step>>, options: Optio
     if (options.dial === "never") return Effect.never
     if (options.dial !== undefined) return Effect.fail(new Transport.TransportError({ reason: options.dial }))
     const script = scripts[seen.opened++]
-    if (script === undefined) return departed(`it connects for the ${seen.opened}th time, and there is no script for that`)
+    if (script === undefined) {
+      return departed(`it connects for the ${seen.opened}th time, and there is no script for that`)
+    }
     const wire = new ScriptedWire(script, seen, options.chunk ?? ((bytes) => [bytes]))
     wires.push(wire)
     return Effect.succeed(wire)
@@ -127,7 +129,11 @@ class ScriptedWire implements Transport.Wire {
 
   // The step at hand, once all that the server says before it has arrived.
   arrive(): Step | undefined {
-    for (let step = this.script[this.at]; step?._tag === "Says" || step?._tag === "Interjects"; step = this.script[++this.at]) {
+    for (
+      let step = this.script[this.at];
+      step?._tag === "Says" || step?._tag === "Interjects";
+      step = this.script[++this.at]
+    ) {
       for (const bytes of this.chunk(step.bytes)) this.inbox.push({ bytes, asked: step._tag === "Says" })
     }
     return this.script[this.at]
@@ -164,7 +170,9 @@ class ScriptedWire implements Transport.Wire {
       if (step?._tag === "Stalls") return Effect.never
       if (step?._tag !== "Hears") return departed(`it writes ${quote(bytes)} where ${this.expected(step)}`)
       const wanted = step.bytes.subarray(this.heard, this.heard + bytes.length)
-      if (text(wanted) !== text(bytes)) return departed(`it writes ${quote(bytes)} where ${quote(step.bytes.subarray(this.heard))} is expected`)
+      if (text(wanted) !== text(bytes)) {
+        return departed(`it writes ${quote(bytes)} where ${quote(step.bytes.subarray(this.heard))} is expected`)
+      }
       this.heard += bytes.length
       if (this.heard === step.bytes.length) {
         this.heard = 0
@@ -179,7 +187,12 @@ class ScriptedWire implements Transport.Wire {
       const asked = this.script[this.at]
       if (asked?._tag === "Says" && first === undefined) return failed({ _tag: "NotTls", firstBytes: asked.bytes })
       const step = this.arrive()
-      if (this.inbox.length > 0) return failed({ _tag: "PlaintextBuffered", bytes: utf8.encode(this.inbox.map(({ bytes }) => text(bytes)).join("")) })
+      if (this.inbox.length > 0) {
+        return failed({
+          _tag: "PlaintextBuffered",
+          bytes: utf8.encode(this.inbox.map(({ bytes }) => text(bytes)).join(""))
+        })
+      }
       switch (step?._tag) {
         case "Handshake":
           this.at++
@@ -259,16 +272,29 @@ export const failure = <A>({ result }: Talk<A>): SmtpError.SmtpError => {
 export const success = <A>({ result }: Talk<A>): A => Result.getOrThrowWith(result, (error) => error)
 
 /** True for an exit that is an interruption and nothing else. */
-export const interrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exit.isFailure(exit) && Exit.hasInterrupts(exit)
+export const interrupted = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Exit.isFailure(exit) && Exit.hasInterrupts(exit)
 
 /** The steps of {@link submission} that a server answers. */
-export type Answered = "Greeting" | "Ehlo" | "StartTls" | "Handshake" | "EhloAgain" | "Auth" | "Mail" | "Rcpt" | "Data" | "Content"
+export type Answered =
+  | "Greeting"
+  | "Ehlo"
+  | "StartTls"
+  | "Handshake"
+  | "EhloAgain"
+  | "Auth"
+  | "Mail"
+  | "Rcpt"
+  | "Data"
+  | "Content"
 
 /** The password of {@link submission}. */
 export const password = "tanstaaftanstaaf"
 
 const domain = Result.getOrThrow(Address.parseDomain("client.example"))
-const envelope = Result.getOrThrow(Envelope.make({ from: "ann@a.example", to: ["ben@b.example", "cat@c.example", "dan@d.example"] }))
+const envelope = Result.getOrThrow(
+  Envelope.make({ from: "ann@a.example", to: ["ben@b.example", "cat@c.example", "dan@d.example"] })
+)
 
 /** A submission with everything: STARTTLS, AUTH, three recipients of which the second is refused, content. */
 export const submission = Program.fn(function*(content: string = "Subject: hello\n\nHello.\n") {
@@ -287,17 +313,28 @@ export const submission = Program.fn(function*(content: string = "Subject: hello
 export const accepted = ["<ben@b.example>", "<dan@d.example>"]
 
 /** The script of {@link submission} until the server is about to answer a step. */
-export const until = (answered: Answered, content: string = "Subject: hello\r\n\r\nHello.\r\n.\r\n"): ReadonlyArray<Step> => {
+export const until = (
+  answered: Answered,
+  content: string = "Subject: hello\r\n\r\nHello.\r\n.\r\n"
+): ReadonlyArray<Step> => {
   const all: ReadonlyArray<readonly [Answered, ReadonlyArray<Step>]> = [
     ["Greeting", []],
     ["Ehlo", [says("220 mx.example ESMTP"), hears("EHLO client.example")]],
     ["StartTls", [says("250-mx.example", "250 STARTTLS"), hears("STARTTLS")]],
     ["Handshake", [says("220 go ahead")]],
     ["EhloAgain", [handshake(), hears("EHLO client.example")]],
-    ["Auth", [says("250-mx.example", "250-PIPELINING", "250 AUTH PLAIN"), hears(`AUTH PLAIN ${btoa(`\0tim\0${password}`)}`)]],
+    ["Auth", [
+      says("250-mx.example", "250-PIPELINING", "250 AUTH PLAIN"),
+      hears(`AUTH PLAIN ${btoa(`\0tim\0${password}`)}`)
+    ]],
     ["Mail", [
       says("235 2.7.0 welcome"),
-      hears("MAIL FROM:<ann@a.example>", "RCPT TO:<ben@b.example>", "RCPT TO:<cat@c.example>", "RCPT TO:<dan@d.example>")
+      hears(
+        "MAIL FROM:<ann@a.example>",
+        "RCPT TO:<ben@b.example>",
+        "RCPT TO:<cat@c.example>",
+        "RCPT TO:<dan@d.example>"
+      )
     ]],
     ["Rcpt", [says("250 sender ok", "250 ben ok")]],
     ["Data", [says("550 5.1.1 no such user", "250 dan ok"), hears("DATA")]],

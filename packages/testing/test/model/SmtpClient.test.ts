@@ -9,7 +9,7 @@ import * as fc from "fast-check"
 import * as Laws from "./laws.ts"
 import { type Observation, play } from "./play.ts"
 import { predict } from "./predict.ts"
-import { hostile, honest, type Scenario } from "./scenario.ts"
+import { honest, hostile, type Scenario } from "./scenario.ts"
 
 const { MODEL_PATH: path, MODEL_RUNS: runs, MODEL_SEED: seed } = process.env
 
@@ -38,7 +38,11 @@ const byteByByte = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => Array.from(
 const sameHoweverCut = async (scenario: Scenario, whole: Laws.Outcome): Promise<void> => {
   for (const chunk of [byteByByte, scenario.chunking]) {
     const seen = await play(scenario, chunk)
-    assert.deepStrictEqual(Laws.comparable(judge(scenario, seen)), Laws.comparable(whole), "another cut of the bytes, another outcome")
+    assert.deepStrictEqual(
+      Laws.comparable(judge(scenario, seen)),
+      Laws.comparable(whole),
+      "another cut of the bytes, another outcome"
+    )
   }
 }
 
@@ -95,7 +99,10 @@ const expectPredicted = (scenario: Scenario, seen: Observation, outcome: Laws.Ou
   if (predicted.tag === "Receipt") {
     if (outcome._tag === "Error") assert.fail(`a receipt was predicted, not: ${outcome.error.message}`)
     assert.deepStrictEqual(outcome.receipt.outcomes.map(({ _tag }) => _tag), predicted.fates)
-    assert.deepStrictEqual(seen.inbox.map(({ identity, tls }) => ({ identity, tls })), [{ identity: predicted.identity, tls: predicted.tls }])
+    assert.deepStrictEqual(seen.inbox.map(({ identity, tls }) => ({ identity, tls })), [{
+      identity: predicted.identity,
+      tls: predicted.tls
+    }])
     return
   }
   if (outcome._tag === "Receipt") assert.fail(`a receipt, and this was predicted: ${JSON.stringify(predicted.is)}`)

@@ -23,7 +23,8 @@ export const ended = ({ exit, held }: Observation): Outcome => {
 }
 
 /** The recipients as they are shown. */
-export const envelopeOf = ({ letter }: Scenario): ReadonlyArray<string> => letter.to.map(({ address }) => `<${address}>`)
+export const envelopeOf = ({ letter }: Scenario): ReadonlyArray<string> =>
+  letter.to.map(({ address }) => `<${address}>`)
 
 /** The server was made to say yes, or to ask for more, where perhaps it would not have. */
 const mayHaveLied = ({ turns }: Observation): boolean =>
@@ -33,7 +34,9 @@ const mayHaveLied = ({ turns }: Observation): boolean =>
 const handedOver = ({ letter }: Scenario, { wires }: Observation): boolean => {
   const lines = `\r\n${textOf(normalized(letter.content))}`
   const data = `DATA\r\n${lines.replaceAll("\r\n.", "\r\n..").slice(2)}.\r\n`
-  return wires.some((wire) => textOf(Buffer.concat(wire.flatMap((passed) => passed._tag === "Wrote" ? [passed.bytes] : []))).includes(data))
+  return wires.some((wire) =>
+    textOf(Buffer.concat(wire.flatMap((passed) => passed._tag === "Wrote" ? [passed.bytes] : []))).includes(data)
+  )
 }
 
 /** What is reported of the delivery is what the server has. */
@@ -43,19 +46,27 @@ export const reported = (scenario: Scenario, seen: Observation, outcome: Outcome
   const [message] = inbox
   const got = message?.forwardPaths.map(Address.formatForwardPath) ?? []
   if (message !== undefined) {
-    assert.strictEqual(Buffer.compare(message.content, normalized(scenario.letter.content)), 0, "the content was changed on its way")
+    assert.strictEqual(
+      Buffer.compare(message.content, normalized(scenario.letter.content)),
+      0,
+      "the content was changed on its way"
+    )
     assert.strictEqual(Address.formatReversePath(message.reversePath), `<${scenario.letter.from.address ?? ""}>`)
   }
   const sent = handedOver(scenario, seen)
   if (outcome._tag === "Receipt") {
     const { outcomes, reply } = outcome.receipt
-    assert.deepStrictEqual(outcomes.map(({ recipient }) => recipient), envelopeOf(scenario), "outcomes in the envelope's order")
+    assert.deepStrictEqual(
+      outcomes.map(({ recipient }) => recipient),
+      envelopeOf(scenario),
+      "outcomes in the envelope's order"
+    )
     for (const { _tag, reply: { code } } of outcomes) {
       assert.strictEqual(_tag, code < 300 ? "Accepted" : code >= 400 && code < 500 ? "Deferred" : "Refused")
     }
     const accepted = outcomes.filter(({ _tag }) => _tag === "Accepted").map(({ recipient }) => recipient)
     assert.isTrue(accepted.length > 0 && reply.code < 300 && sent, "a receipt for nothing")
-    if (mayHaveLied(seen)) for (const recipient of got) assert.include(accepted, recipient)
+    if (mayHaveLied(seen)) { for (const recipient of got) assert.include(accepted, recipient) }
     else assert.deepStrictEqual(got, accepted, "accepted is what the server has")
     return
   }
@@ -79,17 +90,23 @@ export const protectedAsAsked = (scenario: Scenario, seen: Observation): void =>
   const { client: { authenticator, credentials, security } } = scenario
   if (security !== "plain" && security !== "startTlsIfOffered") {
     for (const { turn, tls } of seen.turns) {
-      if (!tls) assert.include(["Greeting", "Ehlo", "Helo", "StartTls", "AuthResponse", "Quit"], turn._tag, "without TLS")
+      if (!tls) {
+        assert.include(["Greeting", "Ehlo", "Helo", "StartTls", "AuthResponse", "Quit"], turn._tag, "without TLS")
+      }
     }
     assert.isTrue(seen.inbox.every(({ tls }) => tls))
   }
   if (credentials !== undefined && authenticator !== "PLAIN also without TLS") {
-    for (const { turn, tls } of seen.turns) if (turn._tag === "Auth" && !tls) assert.strictEqual(turn.mechanism, "CRAM-MD5")
+    for (const { turn, tls } of seen.turns) {
+      if (turn._tag === "Auth" && !tls) assert.strictEqual(turn.mechanism, "CRAM-MD5")
+    }
   }
   for (const wire of seen.wires) {
     const written = (tls: boolean) =>
       wire.map((passed) => passed._tag === "Wrote" && passed.tls === tls ? textOf(passed.bytes) : "").join("")
-    if (security !== "plain" && security !== "startTlsIfOffered") assert.notMatch(written(false), /^(?:AUTH|MAIL|RCPT|DATA)\b/m)
+    if (security !== "plain" && security !== "startTlsIfOffered") {
+      assert.notMatch(written(false), /^(?:AUTH|MAIL|RCPT|DATA)\b/m)
+    }
     if (credentials === undefined || credentials.password === "" || authenticator === "PLAIN also without TLS") continue
     for (const secret of encodings(credentials.password)) assert.notInclude(written(false), secret)
   }
@@ -100,11 +117,16 @@ export const authenticatedIfAsked = (scenario: Scenario, seen: Observation): voi
   const { client: { credentials } } = scenario
   if (credentials === undefined) return
   for (const wire of seen.wires) {
-    const mail = wire.findIndex((passed) => passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 10)) === "MAIL FROM:")
+    const mail = wire.findIndex((passed) =>
+      passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 10)) === "MAIL FROM:"
+    )
     if (mail === -1) continue
     const before = wire.slice(0, mail)
-    const auth = before.findIndex((passed) => passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 5)) === "AUTH ")
-    const answers = before.slice(Math.max(0, auth)).map((passed) => passed._tag === "Read" ? textOf(passed.bytes) : "").join("")
+    const auth = before.findIndex((passed) =>
+      passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 5)) === "AUTH "
+    )
+    const answers = before.slice(Math.max(0, auth)).map((passed) => passed._tag === "Read" ? textOf(passed.bytes) : "")
+      .join("")
     assert.isTrue(auth !== -1 && /^235/m.test(answers), "mail before authentication")
   }
   for (const { identity } of seen.inbox) {
@@ -133,22 +155,31 @@ const repliesIn = (reason: Reason.Reason): ReadonlyArray<Reply.Reply> => {
 export const explained = (scenario: Scenario, outcome: Outcome): void => {
   const secret = scenario.client.credentials?.password ?? ""
   const said = JSON.stringify(outcome._tag === "Receipt" ? outcome.receipt : outcome.error)
-  if (secret !== "") for (const form of [...encodings(secret), JSON.stringify(secret).slice(1, -1)]) assert.notInclude(said, form)
+  if (secret !== "") {
+    for (const form of [...encodings(secret), JSON.stringify(secret).slice(1, -1)]) assert.notInclude(said, form)
+  }
   if (outcome._tag === "Receipt") {
     for (const it of outcome.receipt.outcomes) if (it._tag === "Deferred") checkReason(it.reason)
     return
   }
   const { advice, message, problem, reason, retry, transcript } = outcome.error
-  assert.isTrue([advice, message, problem].every((text) => text.length > 10 && !/undefined|\[object/.test(text)), message)
+  assert.isTrue(
+    [advice, message, problem].every((text) => text.length > 10 && !/undefined|\[object/.test(text)),
+    message
+  )
   checkReason(reason)
   assert.strictEqual(retry === "in doubt", reason._tag === "InDoubt")
   if (reason._tag !== "InvalidInput") assert.isNotEmpty(transcript)
-  if (secret !== "") for (const form of encodings(secret)) assert.notInclude(`${message} ${String(outcome.error.stack)}`, form)
+  if (secret !== "") {
+    for (const form of encodings(secret)) assert.notInclude(`${message} ${String(outcome.error.stack)}`, form)
+  }
 }
 
 const checkReason = (reason: Reason.Reason): void => {
   assert.isTrue(Reason.isReason(reason))
-  if (repliesIn(reason).some(({ code }) => code >= 400 && code < 500)) assert.notStrictEqual(Advice.retry(reason), "never", "4yz is not for ever")
+  if (repliesIn(reason).some(({ code }) => code >= 400 && code < 500)) {
+    assert.notStrictEqual(Advice.retry(reason), "never", "4yz is not for ever")
+  }
 }
 
 /** Bytes that nobody asked for are not taken for an answer. Seen only where they come with the reply before. */
@@ -161,5 +192,12 @@ export const nothingUnasked = (seen: Observation, outcome: Outcome): void => {
 
 /** The outcome without times, and without what depends on how much had arrived when it was shown. */
 export const comparable = (outcome: Outcome): unknown =>
-  JSON.parse(JSON.stringify(outcome._tag === "Receipt" ? outcome.receipt : { ...outcome.error.reason, ...outcome.error }, (key, value) =>
-    key === "at" || key === "stack" || key === "message" || (key === "bytes" && typeof value === "string") ? undefined : value))
+  JSON.parse(
+    JSON.stringify(
+      outcome._tag === "Receipt" ? outcome.receipt : { ...outcome.error.reason, ...outcome.error },
+      (key, value) =>
+        key === "at" || key === "stack" || key === "message" || (key === "bytes" && typeof value === "string")
+          ? undefined
+          : value
+    )
+  )

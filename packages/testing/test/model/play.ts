@@ -8,7 +8,16 @@ import { TestClock } from "effect/testing"
 import type { Chunking } from "../../src/Arbitraries.ts"
 import { InMemory, type SimulatedServer } from "../../src/index.ts"
 import type * as Site from "../../src/Site.ts"
-import { type AuthenticatorName, type Fault, localDomain, type MechanismName, type Overruled, type Place, recipients, type Scenario } from "./scenario.ts"
+import {
+  type AuthenticatorName,
+  type Fault,
+  localDomain,
+  type MechanismName,
+  type Overruled,
+  type Place,
+  recipients,
+  type Scenario
+} from "./scenario.ts"
 
 /** What went over one wire, in order. */
 export type Passed =
@@ -21,7 +30,9 @@ export interface Observation {
   readonly inbox: ReadonlyArray<SimulatedServer.Message>
   readonly sessions: ReadonlyArray<Site.Session>
   /** Each turn of the server, and what it was made to say. */
-  readonly turns: ReadonlyArray<{ readonly turn: SimulatedServer.Turn; readonly tls: boolean; readonly overruled: Overruled | undefined }>
+  readonly turns: ReadonlyArray<
+    { readonly turn: SimulatedServer.Turn; readonly tls: boolean; readonly overruled: Overruled | undefined }
+  >
   readonly wires: ReadonlyArray<ReadonlyArray<Passed>>
   /** Wires that the client has not let go of, and connections that the server still has. */
   readonly held: number
@@ -46,10 +57,19 @@ const authenticators: Readonly<Record<AuthenticatorName, Choose.Authenticator>> 
 
 /** The words of a client that upgrades wherever it can, to an attacker's list: after the handshake none of it may count. */
 const lie = (offersStartTls: boolean): Reply.Reply =>
-  Reply.make(250, ["mx.example", "SIZE 1", "AUTH X-LIE", "8BITMIME", "SMTPUTF8", "PIPELINING", ...offersStartTls ? ["STARTTLS"] : []])
+  Reply.make(250, [
+    "mx.example",
+    "SIZE 1",
+    "AUTH X-LIE",
+    "8BITMIME",
+    "SMTPUTF8",
+    "PIPELINING",
+    ...offersStartTls ? ["STARTTLS"] : []
+  ])
 
 const isLiedTo = ({ client, policy }: Scenario): boolean =>
-  policy.liesBeforeTls && policy.ehlo && policy.tls === "startTls" && client.security !== "plain" && client.security !== "tls"
+  policy.liesBeforeTls && policy.ehlo && policy.tls === "startTls" && client.security !== "plain"
+  && client.security !== "tls"
 
 type Turns = Array<Observation["turns"][number]>
 
@@ -109,7 +129,9 @@ const said = (turn: SimulatedServer.Turn): string => {
   const secret = turn._tag === "Auth" ? turn.initialResponse : turn._tag === "AuthResponse" ? turn.response : undefined
   if (secret === undefined) return "you said nothing"
   const bytes = Redacted.value(secret)
-  return `you said ${Buffer.from(bytes).toString("base64")}, that is ${Buffer.from(bytes).toString().replaceAll("\0", " ")}`
+  return `you said ${Buffer.from(bytes).toString("base64")}, that is ${
+    Buffer.from(bytes).toString().replaceAll("\0", " ")
+  }`
 }
 
 const tlsProblems: Readonly<Record<Extract<Fault, { _tag: "Tls" }>["problem"], Transport.TransportProblem>> = {
@@ -122,7 +144,8 @@ const tlsProblems: Readonly<Record<Extract<Fault, { _tag: "Tls" }>["problem"], T
 }
 
 const faultOptions = (fault: Fault | undefined, undisturbed: Observation | undefined): InMemory.Options => {
-  const where = ({ from, octets }: Place, total: number): number => from === "start" ? octets : Math.max(0, total - octets)
+  const where = ({ from, octets }: Place, total: number): number =>
+    from === "start" ? octets : Math.max(0, total - octets)
   switch (fault?._tag) {
     case "Cut": {
       const { how, side } = fault
@@ -196,14 +219,18 @@ const playOnce = Effect.fnUntraced(function*(
   undisturbed: Observation | undefined
 ) {
   const turns: Turns = []
-  const server = yield* InMemory.make(serverConfig(scenario, turns), { chunk, ...faultOptions(scenario.fault, undisturbed) })
+  const server = yield* InMemory.make(serverConfig(scenario, turns), {
+    chunk,
+    ...faultOptions(scenario.fault, undisturbed)
+  })
   const tap = new Tap()
   const { client: { authenticator, credentials, port, security }, letter: { content, from, to } } = scenario
   const client = yield* SmtpClient.make({
     endpoint: `mx.example:${port}`,
     security,
     authenticator: authenticators[authenticator],
-    credentials: credentials && Mechanism.password(credentials.user, Redacted.make(credentials.password), credentials.authorizationId)
+    credentials: credentials
+      && Mechanism.password(credentials.user, Redacted.make(credentials.password), credentials.authorizationId)
   }).pipe(Effect.provideService(Transport.Transport, tap.over(server.transport)))
   const sending = client.send({ from: from.address, to: to.map(({ address }) => address), content })
   const fiber = yield* Effect.forkChild(sending, { startImmediately: true })
@@ -212,7 +239,8 @@ const playOnce = Effect.fnUntraced(function*(
   const exit = fiber.pollUnsafe()
   const held = tap.held + (yield* server.open)
   fiber.interruptUnsafe()
-  const count = (tag: Passed["_tag"]) => tap.wires.flat().reduce((sum, it) => it._tag === tag ? sum + it.bytes.length : sum, 0)
+  const count = (tag: Passed["_tag"]) =>
+    tap.wires.flat().reduce((sum, it) => it._tag === tag ? sum + it.bytes.length : sum, 0)
   const observation: Observation = {
     exit,
     inbox: yield* server.inbox,
@@ -227,12 +255,19 @@ const playOnce = Effect.fnUntraced(function*(
 })
 
 /** Plays it; faults counted from the end of an undisturbed run have that played before. */
-export const play = (scenario: Scenario, chunk: Chunking | undefined, ending: Ending = "by itself"): Promise<Observation> =>
+export const play = (
+  scenario: Scenario,
+  chunk: Chunking | undefined,
+  ending: Ending = "by itself"
+): Promise<Observation> =>
   Effect.gen(function*() {
     const { fault } = scenario
     const relative = fault !== undefined && fault._tag !== "Tls" && fault.at.from === "end"
     const undisturbed = relative
-      ? yield* Effect.provide(playOnce({ ...scenario, fault: undefined }, undefined, "by itself", undefined), TestClock.layer())
+      ? yield* Effect.provide(
+        playOnce({ ...scenario, fault: undefined }, undefined, "by itself", undefined),
+        TestClock.layer()
+      )
       : undefined
     return yield* Effect.provide(playOnce(scenario, chunk, ending, undisturbed), TestClock.layer())
   }).pipe(Effect.runPromise)

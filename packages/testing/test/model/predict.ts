@@ -10,10 +10,18 @@ import { normalized } from "./scenario.ts"
 export type Fate = "Accepted" | "Deferred" | "Refused"
 
 export type Prediction =
-  | { readonly tag: "Receipt"; readonly fates: ReadonlyArray<Fate>; readonly identity: string | undefined; readonly tls: boolean }
+  | {
+    readonly tag: "Receipt"
+    readonly fates: ReadonlyArray<Fate>
+    readonly identity: string | undefined
+    readonly tls: boolean
+  }
   | { readonly tag: "Reason"; readonly is: { readonly _tag: string } & Readonly<Record<string, unknown>> }
 
-const fails = (_tag: string, fields: Readonly<Record<string, unknown>> = {}): Prediction => ({ tag: "Reason", is: { _tag, ...fields } })
+const fails = (_tag: string, fields: Readonly<Record<string, unknown>> = {}): Prediction => ({
+  tag: "Reason",
+  is: { _tag, ...fields }
+})
 
 export const predict = (scenario: Scenario): Prediction => {
   const [first, second] = securities(scenario.client)
@@ -28,7 +36,9 @@ export const predict = (scenario: Scenario): Prediction => {
   return one.is._tag === "TimedOut" && !shown ? one : two
 }
 
-const securities = ({ port, security }: { readonly port: number; readonly security: Endpoint.Mode }): readonly [Open.Security, Open.Security?] => {
+const securities = (
+  { port, security }: { readonly port: number; readonly security: Endpoint.Mode }
+): readonly [Open.Security, Open.Security?] => {
   if (security !== "auto") return [security]
   return port === 25 || port === 587 || port === 2525 ? ["startTls", "tls"] : ["tls", "startTls"]
 }
@@ -61,7 +71,9 @@ const greeted = (scenario: Scenario, security: Open.Security, tls: boolean): Pre
   const extended = policy.ehlo
   if (security === "plain" || security === "tls") return authenticated(scenario, { tls, extended })
   if (policy.tls !== "startTls" || !extended) {
-    return security === "startTlsIfOffered" ? authenticated(scenario, { tls, extended }) : fails("TlsUnavailable", { reply: undefined })
+    return security === "startTlsIfOffered"
+      ? authenticated(scenario, { tls, extended })
+      : fails("TlsUnavailable", { reply: undefined })
   }
   if (policy.inject) return fails("PlaintextInjected")
   return handshake(scenario) ?? authenticated(scenario, { tls: true, extended })
@@ -87,7 +99,10 @@ const authenticated = (scenario: Scenario, standing: Standing): Prediction => {
 }
 
 /** The mechanisms that can carry these credentials here, the one that is tried first. */
-const usable = ({ client: { authenticator, credentials }, policy }: Scenario, { extended, tls }: Standing): ReadonlyArray<MechanismName> => {
+const usable = (
+  { client: { authenticator, credentials }, policy }: Scenario,
+  { extended, tls }: Standing
+): ReadonlyArray<MechanismName> => {
   const offered = extended && (tls || policy.authBeforeTls) ? policy.mechanisms : []
   const inOrder: Readonly<Record<typeof authenticator, ReadonlyArray<MechanismName>>> = {
     "standard": ["PLAIN", "LOGIN", "CRAM-MD5"],
@@ -97,10 +112,10 @@ const usable = ({ client: { authenticator, credentials }, policy }: Scenario, { 
     "PLAIN also without TLS": tls ? ["PLAIN", "CRAM-MD5"] : ["CRAM-MD5", "PLAIN"]
   }
   return inOrder[authenticator].filter((name) =>
-    offered.includes(name) &&
+    offered.includes(name)
     // The others name nobody but the user: with them one would act as another than was asked.
-    (name === "PLAIN" || credentials?.authorizationId === undefined) &&
-    (name === "CRAM-MD5" || tls || authenticator === "PLAIN also without TLS")
+    && (name === "PLAIN" || credentials?.authorizationId === undefined)
+    && (name === "CRAM-MD5" || tls || authenticator === "PLAIN also without TLS")
   )
 }
 
@@ -114,8 +129,12 @@ const delivered = (scenario: Scenario, standing: Standing, identity: string | un
   const size = normalized(content).length
   const tooLarge = size > policy.maxSize
   if (tooLarge && offers("SIZE")) return fails("TooLarge", { size, limit: policy.maxSize, reply: undefined })
-  if (content.some((octet) => octet > 127) && !offers("8BITMIME")) return fails("ExtensionMissing", { extension: "8BITMIME" })
-  if ((from.utf8 || to.some(({ utf8 }) => utf8 === true)) && !offers("SMTPUTF8")) return fails("ExtensionMissing", { extension: "SMTPUTF8" })
+  if (content.some((octet) => octet > 127) && !offers("8BITMIME")) {
+    return fails("ExtensionMissing", { extension: "8BITMIME" })
+  }
+  if ((from.utf8 || to.some(({ utf8 }) => utf8 === true)) && !offers("SMTPUTF8")) {
+    return fails("ExtensionMissing", { extension: "SMTPUTF8" })
+  }
   if ((policy.requireTls && !standing.tls) || (policy.requireAuth && identity === undefined)) {
     return fails("AuthenticationRequired", { step: "Mail" })
   }
@@ -126,14 +145,24 @@ const delivered = (scenario: Scenario, standing: Standing, identity: string | un
       : { tag: "Receipt", fates: verdicts.map((verdict) => fate[verdict]), identity, tls: standing.tls }
   }
   const all = to.map(({ address }) => `<${address}>`)
-  if (verdicts.some((verdict) => fate[verdict] === "Deferred")) return fails("TemporaryFailure", { step: "Rcpt", recipients: all })
-  if (verdicts.every((verdict) => verdict === "relay")) return fails("RelayDenied", { why: why(scenario, standing), recipients: all })
+  if (verdicts.some((verdict) => fate[verdict] === "Deferred")) {
+    return fails("TemporaryFailure", { step: "Rcpt", recipients: all })
+  }
+  if (verdicts.every((verdict) => verdict === "relay")) {
+    return fails("RelayDenied", { why: why(scenario, standing), recipients: all })
+  }
   return fails("RecipientsRefused", { recipients: all })
 }
 
 type Verdict = "ok" | "relay" | "unknown" | "greylisted" | "too many"
 
-const fate: Readonly<Record<Verdict, Fate>> = { "ok": "Accepted", "relay": "Refused", "unknown": "Refused", "greylisted": "Deferred", "too many": "Deferred" }
+const fate: Readonly<Record<Verdict, Fate>> = {
+  "ok": "Accepted",
+  "relay": "Refused",
+  "unknown": "Refused",
+  "greylisted": "Deferred",
+  "too many": "Deferred"
+}
 
 const judge = (policy: Policy, to: ReadonlyArray<Party>, identity: string | undefined): ReadonlyArray<Verdict> => {
   let taken = 0

@@ -4,7 +4,7 @@
  */
 import type { Endpoint } from "@postern/core"
 import * as fc from "fast-check"
-import { chunking, type Chunking } from "../../src/Arbitraries.ts"
+import { type Chunking, chunking } from "../../src/Arbitraries.ts"
 
 // ---------------------------------------------------------------------------
 // The server
@@ -60,10 +60,21 @@ export const recipients: ReadonlyArray<Party> = [
 const mostly = (value: boolean, weight = 5): fc.Arbitrary<boolean> =>
   fc.oneof({ weight, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: fc.constant(!value) })
 
-const extension = fc.constantFrom("PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "X-ODD 1 2")
+const extension = fc.constantFrom(
+  "PIPELINING",
+  "SIZE",
+  "8BITMIME",
+  "SMTPUTF8",
+  "ENHANCEDSTATUSCODES",
+  "DSN",
+  "X-ODD 1 2"
+)
 
 const extensions = fc.oneof(
-  { weight: 2, arbitrary: fc.constant(["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"]) },
+  {
+    weight: 2,
+    arbitrary: fc.constant(["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"])
+  },
   { weight: 1, arbitrary: fc.uniqueArray(extension, { maxLength: 7 }) }
 )
 
@@ -96,8 +107,14 @@ const policy = (size: number): fc.Arbitrary<Policy> =>
       { weight: 5, arbitrary: fc.constant(10_485_760) },
       { weight: 1, arbitrary: fc.constantFrom(size, size - 1, size + 1, 20).map((limit) => Math.max(1, limit)) }
     ),
-    maxRecipients: fc.oneof({ weight: 5, arbitrary: fc.constant(100) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) }),
-    greeting: fc.oneof({ weight: 20, arbitrary: fc.constant(220 as const) }, { weight: 1, arbitrary: fc.constantFrom(421, 450, 554) })
+    maxRecipients: fc.oneof({ weight: 5, arbitrary: fc.constant(100) }, {
+      weight: 1,
+      arbitrary: fc.integer({ min: 1, max: 4 })
+    }),
+    greeting: fc.oneof({ weight: 20, arbitrary: fc.constant(220 as const) }, {
+      weight: 1,
+      arbitrary: fc.constantFrom(421, 450, 554)
+    })
   })
 
 // ---------------------------------------------------------------------------
@@ -117,7 +134,11 @@ export type AuthenticatorName = typeof authenticators[number]
 export interface Client {
   readonly security: Endpoint.Mode
   readonly port: number
-  readonly credentials: { readonly user: string; readonly password: string; readonly authorizationId: string | undefined } | undefined
+  readonly credentials: {
+    readonly user: string
+    readonly password: string
+    readonly authorizationId: string | undefined
+  } | undefined
   readonly authenticator: AuthenticatorName
 }
 
@@ -132,7 +153,10 @@ const client: fc.Arbitrary<Client> = fc.record({
     fc.record({
       user: fc.constantFrom("ann@local.example", "ünal"),
       password: fc.oneof({ weight: 20, arbitrary: password }, { weight: 1, arbitrary: fc.constant("") }),
-      authorizationId: fc.oneof({ weight: 10, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constantFrom("boss", "ann@local.example") })
+      authorizationId: fc.oneof({ weight: 10, arbitrary: fc.constant(undefined) }, {
+        weight: 1,
+        arbitrary: fc.constantFrom("boss", "ann@local.example")
+      })
     })
   ),
   authenticator: fc.constantFrom(...authenticators)
@@ -145,31 +169,61 @@ export interface Letter {
 }
 
 const soup = fc.array(
-  fc.constantFrom("\r\n", "\r\n", "\r", "\n", ".", ".", "\r\n.", "\r\n.\r\n", "\n.\n", "\r.\r", "x", "word ", "QUIT\r\n", "\0", "\t"),
+  fc.constantFrom(
+    "\r\n",
+    "\r\n",
+    "\r",
+    "\n",
+    ".",
+    ".",
+    "\r\n.",
+    "\r\n.\r\n",
+    "\n.\n",
+    "\r.\r",
+    "x",
+    "word ",
+    "QUIT\r\n",
+    "\0",
+    "\t"
+  ),
   { maxLength: 40 }
 ).map((parts) => parts.join(""))
 
 // Its blocks of 64 KiB begin and end everywhere in a line, also within CRLF.
-const large = fc.tuple(fc.constantFrom("0123456789abcd\r\n", ".\r\n", "..\n", "x\r", "line\r\n.line\r\n"), fc.integer({ min: 60_000, max: 140_000 }))
+const large = fc.tuple(
+  fc.constantFrom("0123456789abcd\r\n", ".\r\n", "..\n", "x\r", "line\r\n.line\r\n"),
+  fc.integer({ min: 60_000, max: 140_000 })
+)
   .map(([unit, length]) => unit.repeat(Math.ceil(length / unit.length)).slice(0, length))
 
 const content = fc.oneof(
   { weight: 6, arbitrary: soup },
   { weight: 1, arbitrary: fc.constant("") },
-  { weight: 2, arbitrary: fc.tuple(soup, fc.constantFrom("\x80", "\xff", "Gr\xfc\xdfe"), soup).map((parts) => parts.join("")) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(soup, fc.constantFrom("\x80", "\xff", "Gr\xfc\xdfe"), soup).map((parts) => parts.join(""))
+  },
   { weight: 1, arbitrary: large }
 ).map((text) => bytesOf(text)).map((bytes) =>
   // Printed in the report of a failure: as text, and not all of what is large.
-  Object.assign(bytes, { [fc.toStringMethod]: () => `${bytes.length} octets ${JSON.stringify(textOf(bytes.subarray(0, 300)))}` })
+  Object.assign(bytes, {
+    [fc.toStringMethod]: () => `${bytes.length} octets ${JSON.stringify(textOf(bytes.subarray(0, 300)))}`
+  })
 )
 
 const letter: fc.Arbitrary<Letter> = fc.record({
-  from: fc.oneof({ weight: 8, arbitrary: fc.constantFrom({ address: "sender@client.example", utf8: false }, { address: null, utf8: false }) }, {
+  from: fc.oneof({
+    weight: 8,
+    arbitrary: fc.constantFrom({ address: "sender@client.example", utf8: false }, { address: null, utf8: false })
+  }, {
     weight: 1,
     arbitrary: fc.constant({ address: "jürgen@client.example", utf8: true })
   }),
   to: fc.oneof(
-    fc.uniqueArray(fc.constantFrom(...recipients.filter(({ local, unknown, utf8 }) => local && unknown !== true && utf8 !== true)), { minLength: 1, maxLength: 4 }),
+    fc.uniqueArray(
+      fc.constantFrom(...recipients.filter(({ local, unknown, utf8 }) => local && unknown !== true && utf8 !== true)),
+      { minLength: 1, maxLength: 4 }
+    ),
     fc.uniqueArray(fc.constantFrom(...recipients), { minLength: 1, maxLength: 5 })
   ),
   content
@@ -179,14 +233,33 @@ const letter: fc.Arbitrary<Letter> = fc.record({
 // What goes wrong
 // ---------------------------------------------------------------------------
 
-export const turns = ["Greeting", "Ehlo", "Helo", "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Rcpt", "Data", "Content", "Rset", "Quit"] as const
+export const turns = [
+  "Greeting",
+  "Ehlo",
+  "Helo",
+  "StartTls",
+  "Auth",
+  "AuthResponse",
+  "AuthCancel",
+  "Mail",
+  "Rcpt",
+  "Data",
+  "Content",
+  "Rset",
+  "Quit"
+] as const
 
 /** What the server says in place of its own reply, at the turn of this kind that is so many after the first. */
 export interface Overruled {
   readonly turn: typeof turns[number]
   readonly nth: number
   readonly by:
-    | { readonly _tag: "Reply"; readonly code: number; readonly status: string | undefined; readonly lines: ReadonlyArray<string> }
+    | {
+      readonly _tag: "Reply"
+      readonly code: number
+      readonly status: string | undefined
+      readonly lines: ReadonlyArray<string>
+    }
     /** As the reply, and another one behind it in the same write. */
     | { readonly _tag: "Extra"; readonly code: number }
     /** A reply out of grammar with this code. */
@@ -196,7 +269,31 @@ export interface Overruled {
     | { readonly _tag: "Drop" }
 }
 
-const refusal = fc.constantFrom(421, 432, 450, 451, 452, 454, 500, 501, 502, 503, 504, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 571)
+const refusal = fc.constantFrom(
+  421,
+  432,
+  450,
+  451,
+  452,
+  454,
+  500,
+  501,
+  502,
+  503,
+  504,
+  523,
+  530,
+  534,
+  535,
+  538,
+  550,
+  551,
+  552,
+  553,
+  554,
+  555,
+  571
+)
 const misplaced = fc.constantFrom(211, 214, 220, 221, 235, 250, 251, 252, 334, 354)
 
 const words = fc.constantFrom(
@@ -225,9 +322,18 @@ const overruled: fc.Arbitrary<Overruled> = fc.record({
         lines: fc.array(words, { minLength: 1, maxLength: 3 })
       })
     },
-    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Extra" as const), code: fc.constantFrom(250, 250, 220, 354, 235, 550) }) },
-    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Malformed" as const), code: fc.constantFrom(250, 220, 354, 550) }) },
-    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Echo" as const), code: fc.constantFrom(504, 535, 454, 334, 235) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ _tag: fc.constant("Extra" as const), code: fc.constantFrom(250, 250, 220, 354, 235, 550) })
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ _tag: fc.constant("Malformed" as const), code: fc.constantFrom(250, 220, 354, 550) })
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ _tag: fc.constant("Echo" as const), code: fc.constantFrom(504, 535, 454, 334, 235) })
+    },
     { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Drop" as const) }) }
   )
 })
@@ -241,7 +347,10 @@ export interface Place {
 export type Fault =
   | { readonly _tag: "Cut"; readonly side: "sent" | "received"; readonly at: Place; readonly how: "Broken" | "Closed" }
   | { readonly _tag: "Silence"; readonly at: Place }
-  | { readonly _tag: "Tls"; readonly problem: "expired" | "HandshakeFailed" | "NotTls" | "PlaintextBuffered" | "Closed" | "Broken" }
+  | {
+    readonly _tag: "Tls"
+    readonly problem: "expired" | "HandshakeFailed" | "NotTls" | "PlaintextBuffered" | "Closed" | "Broken"
+  }
 
 const place: fc.Arbitrary<Place> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ from: fc.constant("start" as const), octets: fc.nat(900) }) },
@@ -291,7 +400,10 @@ export const honest: fc.Arbitrary<Scenario> = letter.chain((letter) =>
     overruled: fc.constant([]),
     fault: fc.oneof({ weight: 15, arbitrary: fc.constant(undefined) }, {
       weight: 1,
-      arbitrary: fc.constantFrom<Fault>({ _tag: "Tls", problem: "expired" }, { _tag: "Tls", problem: "HandshakeFailed" })
+      arbitrary: fc.constantFrom<Fault>({ _tag: "Tls", problem: "expired" }, {
+        _tag: "Tls",
+        problem: "HandshakeFailed"
+      })
     }),
     chunking
   })

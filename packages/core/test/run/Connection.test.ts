@@ -1,0 +1,293 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Address, Command, Connection, Content, Envelope, Program, type Reason, Reply, Session, Transaction, Transcript } from "@postern/core"
+import { Data, Effect, Layer, Redacted, Result } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  failure,
+  handshake,
+  hears,
+  hearsBytes,
+  make,
+  peer,
+  quits,
+  says,
+  saysBytes,
+  single,
+  stalls,
+  type Step,
+  submission,
+  success,
+  talk,
+  until,
+  waits
+} from "./scripted.ts"
+
+const domain = Result.getOrThrow(Address.parseDomain("client.example"))
+const hello = Program.gen(function*() {
+  const greeting = yield* Program.greeting
+  const capabilities = yield* Program.send(Command.ehlo(domain))
+  return new Session.Session("ready", { host: peer.host, greeting, capabilities, tls: undefined, authenticated: undefined })
+})
+const helloScript = (...extensions: ReadonlyArray<string>): ReadonlyArray<Step> => [
+  says("220 hi"),
+  hears("EHLO client.example"),
+  says(...["mx.example", ...extensions].map((line, i) => `250${i < extensions.length ? "-" : " "}${line}`))
+]
+
+const recipients = (count: number) => Array.from({ length: count }, (_, i) => `r${i}@b.example`)
+const envelope = (count: number) => Result.getOrThrow(Envelope.make({ from: "ann@a.example", to: recipients(count) }))
+const deliver = (count: number) =>
+  Program.gen(function*() {
+    const session = yield* hello
+    return yield* Transaction.deliver(session, envelope(count), new TextEncoder().encode("x"))
+  })
+const mail = "MAIL FROM:<ann@a.example>"
+const rcpt = (address: string) => `RCPT TO:<${address}>`
+const content: ReadonlyArray<Step> = [hears("DATA"), says("354 go"), hearsBytes("x\r\n.\r\n"), says("250 queued"), ...quits]
+
+describe("PIPELINING", () => {
+  it.effect("the envelope is one write, its replies come as they like", () =>
+    Effect.gen(function*() {
+      for (const chunk of [undefined, single]) {
+        const { result, seen } = yield* talk([
+          ...helloScript("PIPELINING"),
+          hears(mail, ...recipients(5).map(rcpt)),
+          says(...Array.from({ length: 6 }, () => "250 ok")),
+          ...content
+        ], (connection) => connection.run(deliver(5)), { chunk })
+        assert.isTrue(Result.isSuccess(result))
+        assert.deepStrictEqual(seen.writes.map((write) => write.split(" ")[0]), ["EHLO", "MAIL", "DATA\r\n", "x\r\n.\r\n", "QUIT\r\n"])
+      }
+    }))
+
+  it.effect("is not done where it is not offered: each command waits for the reply before", () =>
+    Effect.gen(function*() {
+      const talked = yield* talk([
+        ...helloScript("SIZE 1000"),
+        hears(`${mail} SIZE=3`),
+        says("250 ok"),
+        ...recipients(3).flatMap((address) => [hears(rcpt(address)), says("250 ok")]),
+        ...content
+      ], (connection) => connection.run(deliver(3)))
+      success(talked)
+      assert.lengthOf(talked.seen.writes, 8)
+    }))
+
+  it.effect("is forgotten when HELO follows", () =>
+    Effect.gen(function*() {
+      const talked = yield* talk([
+        ...helloScript("PIPELINING"),
+        hears("HELO client.example"),
+        says("250 mx.example"),
+        hears("NOOP"),
+        says("250 ok"),
+        hears("NOOP"),
+        says("250 ok"),
+        ...quits
+      ], (connection) =>
+        Effect.gen(function*() {
+          yield* connection.run(hello)
+          yield* connection.run(Program.send(Command.helo(domain)))
+          yield* connection.run(Program.exchange(Command.noop, Command.noop))
+        }))
+      success(talked)
+    }))
+
+  it.effect("many recipients go in groups of which each is answered before the next is written", () =>
+    Effect.gen(function*() {
+      const all = [mail, ...recipients(249).map(rcpt)]
+      const talked = yield* talk([
+        ...helloScript("PIPELINING"),
+        ...[0, 100, 200].flatMap((from) => {
+          const group = all.slice(from, from + 100)
+          return [hears(...group), says(...group.map((line) => line === rcpt("r120@b.example") ? "550 no" : "250 ok"))]
+        }),
+        ...content
+      ], (connection) => connection.run(deliver(249)))
+      const { outcomes } = success(talked)
+      assert.deepStrictEqual(outcomes.flatMap(({ _tag, recipient }) => _tag === "Accepted" ? [] : [recipient]), ["<r120@b.example>"])
+    }))
+})
+
+describe("what the server waits for", () => {
+  const broken = (script: ReadonlyArray<Step>, then: (connection: Connection.Live) => Effect.Effect<unknown, Data.TaggedError.Any>) => talk(script, (c) => then(c) as never)
+
+  it.effect("content after 354, and no command: not in the next dialogue, not at the end", () =>
+    Effect.gen(function*() {
+      const data: ReadonlyArray<Step> = [...helloScript(), hears("DATA"), says("354 go")]
+      const next = yield* talk(data, (connection) =>
+        Effect.gen(function*() {
+          yield* connection.run(hello)
+          yield* connection.run(Program.send(Command.data))
+          yield* connection.run(Program.send(Command.noop))
+        }))
+      assert.deepStrictEqual<Reason.Reason>(failure(next).reason, { _tag: "OutOfSequence", step: "Noop", phase: "content" })
+      // QUIT would be the first line of the content.
+      success(yield* talk(data, (connection) => Effect.andThen(connection.run(hello), connection.run(Program.send(Command.data)))))
+    }))
+
+  it.effect("a response after 334", () =>
+    Effect.gen(function*() {
+      const login = Result.getOrThrow(Command.auth("LOGIN"))
+      const auth: ReadonlyArray<Step> = [...helloScript(), hears("AUTH LOGIN"), says("334 VXNlcm5hbWU6")]
+      const next = yield* talk(auth, (connection) =>
+        Effect.gen(function*() {
+          yield* connection.run(hello)
+          yield* connection.run(Program.send(login))
+          yield* connection.run(Program.send(Command.rset))
+        }))
+      assert.deepStrictEqual<Reason.Reason>(failure(next).reason, { _tag: "OutOfSequence", step: "Rset", phase: "response" })
+      const cancelled = yield* talk([...auth, hears("*"), says("501 cancelled"), hears("NOOP"), says("250 ok"), ...quits], (connection) =>
+        Effect.gen(function*() {
+          yield* connection.run(hello)
+          yield* connection.run(Program.send(login))
+          yield* connection.run(Program.exchange(Command.authCancel))
+          yield* connection.run(Program.send(Command.noop))
+        }))
+      success(cancelled)
+    }))
+
+  it.effect("a handshake after the consent to it", () =>
+    Effect.gen(function*() {
+      const talked = yield* talk([...helloScript("STARTTLS"), hears("STARTTLS"), says("220 go")], (connection) =>
+        Effect.gen(function*() {
+          yield* connection.run(hello)
+          yield* connection.run(Program.send(Command.startTls))
+          yield* connection.run(Program.send(Command.noop))
+        }))
+      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, { _tag: "OutOfSequence", step: "Noop", phase: "handshake" })
+    }))
+
+  it.effect("no content where nothing asked for it: its lines would be commands", () =>
+    Effect.gen(function*() {
+      const talked = yield* talk(helloScript(), (connection) =>
+        Effect.andThen(connection.run(hello), connection.run(Program.payload(Content.encodeData(new TextEncoder().encode("MAIL FROM:<>\n"))))))
+      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, { _tag: "OutOfSequence", step: "Content", phase: "ready" })
+    }))
+})
+
+describe("a command made by force", () => {
+  const injected = "x>\r\nRCPT TO:<evil@b.example"
+  const forced: ReadonlyArray<readonly [string, Command.Command]> = [
+    ["a domain", Command.ehlo(`client.example\r\nMAIL FROM:<>` as Address.Domain)],
+    ["an argument", { _tag: "Noop", argument: injected }],
+    ["a bare LF", { _tag: "Vrfy", argument: "x\nRSET" }],
+    ["a bare CR", { _tag: "Vrfy", argument: "x\rRSET" }],
+    ["NUL", { _tag: "Vrfy", argument: "x\0" }],
+    ["a parameter", Command.mail(null, [{ keyword: "SIZE", value: "1\r\nDATA" }])],
+    ["a mechanism", { _tag: "Auth", mechanism: "PLAIN\r\nNOOP", initialResponse: Redacted.make(new Uint8Array(1)) }]
+  ]
+  for (const [what, command] of forced) {
+    it.effect(`${what}: never reaches the wire`, () =>
+      Effect.gen(function*() {
+        const talked = yield* talk(helloScript("PIPELINING"), (connection) =>
+          Effect.andThen(connection.run(hello), connection.run(Program.exchange(Command.noop, command))))
+        assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, {
+          _tag: "InvalidInput",
+          what: "a command",
+          problem: "it holds CR, LF or NUL"
+        })
+        assert.deepStrictEqual(talked.seen.writes, ["EHLO client.example\r\n"])
+      }))
+  }
+})
+
+describe("QUIT", () => {
+  it.effect("is said once, when a session in good order ends, refusals included", () =>
+    Effect.gen(function*() {
+      const refused = yield* talk([...helloScript(), hears("VRFY ann"), says("550 no such user"), ...quits], (connection) =>
+        Effect.andThen(connection.run(hello), connection.run(Program.send({ _tag: "Vrfy", argument: "ann" }))))
+      assert.strictEqual(failure(refused).reason._tag, "CommandRefused")
+      assert.lengthOf(refused.seen.writes.filter((write) => write === "QUIT\r\n"), 1)
+      const greeting = yield* talk([says("554 not for you"), ...quits], (connection) => connection.run(hello))
+      assert.strictEqual(failure(greeting).reason._tag, "GreetingRefused")
+    }))
+
+  it.effect("is not said to a server that has not greeted", () =>
+    Effect.gen(function*() {
+      const { seen } = yield* talk([stalls], () => Effect.void)
+      assert.lengthOf(seen.writes, 0)
+    }))
+
+  it.effect("whatever it is answered, the scope closes", () =>
+    Effect.gen(function*() {
+      for (const answer of [says("500 what?"), says("421 bye"), saysBytes("nonsense\r\n"), { _tag: "Ends", problem: { _tag: "Closed" } }] as const) {
+        success(yield* talk([...helloScript(), hears("QUIT"), answer], (connection) => connection.run(hello)))
+      }
+    }))
+
+  it.effect("is not said a second time when a dialogue said it", () =>
+    Effect.gen(function*() {
+      success(yield* talk([...helloScript(), hears("QUIT"), says("221 bye")], (connection) =>
+        Effect.andThen(connection.run(hello), connection.run(Program.send(Command.quit)))))
+    }))
+})
+
+describe("a Program's own errors and mistakes", () => {
+  class Mine extends Data.TaggedError("Mine")<{ readonly n: number }> {}
+
+  it.effect("an error of its own passes as it is, and the connection stays usable", () =>
+    Effect.gen(function*() {
+      const { layer } = make([[...helloScript(), hears("NOOP"), says("250 ok"), ...quits]])
+      yield* Effect.gen(function*() {
+        const connection = yield* Connection.open({ peer, security: "plain" })
+        const error = yield* Effect.flip(connection.run(Program.gen(function*() {
+          yield* hello
+          return yield* Program.fail(new Mine({ n: 1 }))
+        })))
+        assert.isTrue(error instanceof Mine)
+        yield* connection.run(Program.send(Command.noop))
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }))
+
+  it.effect("one that dies leaves a connection on which nothing is said any more", () =>
+    Effect.gen(function*() {
+      const { layer, seen } = make([helloScript()])
+      yield* Effect.gen(function*() {
+        const connection = yield* Connection.open({ peer, security: "plain" })
+        const exit = yield* Effect.exit(connection.run(Program.gen(function*() {
+          yield* hello
+          throw new Error("a mistake")
+        })))
+        assert.include(String(exit), "a mistake")
+        const { reason } = yield* Effect.flip(connection.run(Program.send(Command.noop)))
+        assert.strictEqual(reason._tag, "ConnectionLost")
+      }).pipe(Effect.scoped, Effect.provide(layer))
+      assert.deepStrictEqual(seen.writes, ["EHLO client.example\r\n"])
+    }))
+
+  it.effect("what ended the connection is told again, but the doubt only about that delivery", () =>
+    Effect.gen(function*() {
+      const again = (script: ReadonlyArray<Step>) =>
+        talk(script, (connection) => Effect.andThen(Effect.ignore(connection.run(submission())), connection.run(Program.send(Command.noop))))
+      assert.strictEqual(failure(yield* again([...until("Mail"), says("421 bye")])).reason._tag, "ServiceClosing")
+      const doubt = failure(yield* again([...until("Content"), { _tag: "Ends", problem: { _tag: "Closed" } }]))
+      assert.strictEqual(doubt.reason._tag, "ConnectionLost")
+      assert.strictEqual(doubt.retry, "now")
+    }))
+})
+
+describe("the transcript", () => {
+  it.effect("tells what was said in order, with the time, and content as its length", () =>
+    Effect.gen(function*() {
+      const { layer } = make([[
+        waits("1 second"),
+        ...until("Auth").slice(0, 1),
+        ...until("Auth").slice(1, 2),
+        waits("2 seconds"),
+        ...until("Content").slice(2),
+        waits("500 millis"),
+        says("250 queued"),
+        ...quits
+      ]])
+      const seen: Array<Transcript.Event> = []
+      const transcript = yield* Effect.gen(function*() {
+        const connection = yield* Connection.open({ peer, security: "startTls", observe: (event) => Effect.sync(() => void seen.push(event)) })
+        yield* connection.run(submission())
+        const transcript = yield* connection.transcript
+        assert.deepStrictEqual(transcript, seen)
+        return transcript
+      }).pipe(Effect.scoped, Effect.provide(layer), Effect.forkChild, Effect.tap(() => TestClock.adjust("1 second")), Effect.tap(() => TestClock.adjust("2 seconds")), Effect.tap(() => TestClock.adjust("500 millis")), Effect.flatMap((fiber) => Effect.flatten(Effect.map(Effect.succeed(fiber), (fiber) => Effect.fromYieldable(fiber)))))
+      assert.deepStrictEqual(transcript, [])
+    }))
+})
