@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import * as Classify from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
 import type { Authenticator } from "../sasl/Choose.ts"
-import type * as Mechanism from "../sasl/Mechanism.ts"
+import * as Mechanism from "../sasl/Mechanism.ts"
 import * as Command from "../wire/Command.ts"
 import * as Expect from "../wire/Expect.ts"
 import { render, type Reply } from "../wire/Reply.ts"
@@ -54,7 +54,7 @@ export const authenticate = Program.fn(function*<R>(
   for (const mechanism of candidates.slice(0, mostAttempts)) {
     const verdict = yield* attempt(mechanism, credentials, context)
     if (verdict._tag === "Accepted") {
-      const authenticated = { identity: credentials.authorizationId ?? credentials.user, mechanism: mechanism.name }
+      const authenticated = { identity: Mechanism.identityOf(credentials), mechanism: mechanism.name }
       return new Session("ready", { ...session.facts, authenticated })
     }
     attempts.push(toAttempt(mechanism.name, verdict))
@@ -64,7 +64,8 @@ export const authenticate = Program.fn(function*<R>(
     const why = verdict._tag === "Cancelled" ? "exchange broken" : judge(verdict.reply)
     if (why !== "try the next") return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
   }
-  const why = attempts.some(({ reply }) => reply?.code === 538) ? "encryption required" : "no mechanism worked"
+  const codes = attempts.map(({ reply }) => reply?.code)
+  const why = codes.includes(538) ? "encryption required" : codes.includes(432) ? "temporary" : "no mechanism worked"
   return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
 })
 

@@ -8,6 +8,7 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { ChannelBinding } from "../sasl/ChannelBinding.ts"
 
 /** The host (name or address literal without brackets) and TCP port to dial. */
 export interface Peer {
@@ -63,6 +64,8 @@ export interface TlsFacts {
   /** What the server's identity rests on. */
   readonly verifiedBy: "chain" | "fingerprint"
   readonly certificate: PeerCertificate | undefined
+  /** What this channel can be bound by, the type to prefer first. */
+  readonly channelBindings?: ReadonlyArray<ChannelBinding> | undefined
 }
 
 /** Why a certificate was not accepted. */

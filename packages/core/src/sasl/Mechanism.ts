@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type { ChannelBinding } from "./ChannelBinding.ts"
 
 /**
  * What a mechanism rests on, which decides its place in the automatic order and where
@@ -30,12 +31,15 @@ export interface Traits {
 
 /** What a client is given besides credentials. */
 export interface ClientContext {
-  /** The server's name, for mechanisms that name the service. */
+  /** The server's name and port, for mechanisms that name the service. */
   readonly host: string
+  readonly port?: number | undefined
   /** All mechanisms the server offers: some must know whether a stronger one was. */
   readonly offered: ReadonlyArray<string>
   /** TLS is on, and the server's identity was verified. */
   readonly secure: boolean
+  /** What the TLS channel can be bound by, the type to prefer first; empty without TLS. */
+  readonly channelBindings?: ReadonlyArray<ChannelBinding> | undefined
 }
 
 /** A user name and password; `authorizationId` when acting for somebody else (RFC 4422 §2). */
@@ -46,8 +50,53 @@ export interface Password {
   readonly authorizationId: string | undefined
 }
 
+/**
+ * An OAuth 2.0 bearer token of a user. It is fetched when a mechanism asks for it;
+ * `renew` gives another one when the server refused that, and is asked once.
+ */
+export interface Token {
+  readonly _tag: "Token"
+  readonly user: string
+  readonly token: Effect.Effect<Redacted.Redacted<string>, SaslError>
+  readonly renew: Effect.Effect<Redacted.Redacted<string>, SaslError> | undefined
+}
+
+/** The client certificate of the TLS connection; `authorizationId` when acting for somebody else. */
+export interface Certificate {
+  readonly _tag: "Certificate"
+  readonly authorizationId: string | undefined
+}
+
+/** Nobody in particular; `trace` is an address or a word for the server's log (RFC 4505). */
+export interface Anonymous {
+  readonly _tag: "Anonymous"
+  readonly trace: string | undefined
+}
+
+/** The Kerberos identity that the platform holds; `authorizationId` when acting for somebody else. */
+export interface Kerberos {
+  readonly _tag: "Kerberos"
+  readonly authorizationId: string | undefined
+}
+
 /** What someone authenticates with. Its kind decides which mechanisms come into question. */
-export type Credentials = Password
+export type Credentials = Password | Token | Certificate | Anonymous | Kerberos
+
+/** Whom credentials are for, as far as they tell. */
+export const identityOf = (credentials: Credentials): string => {
+  switch (credentials._tag) {
+    case "Password":
+      return credentials.authorizationId ?? credentials.user
+    case "Token":
+      return credentials.user
+    case "Certificate":
+      return credentials.authorizationId ?? "(client certificate)"
+    case "Anonymous":
+      return "anonymous"
+    case "Kerberos":
+      return credentials.authorizationId ?? "(Kerberos principal)"
+  }
+}
 
 /**
  * Credentials of a user name and password.
@@ -70,19 +119,53 @@ export const password = (
 /** Why an exchange cannot begin or go on. Plain data; never holds a secret. */
 export interface SaslError {
   readonly _tag: "SaslError"
-  readonly reason:
-    | "empty-username"
-    | "empty-password"
-    | "nul-in-credentials"
-    | "control-char-in-credentials"
-    | "malformed-credentials"
-    | "empty-challenge"
-    | "bad-base64"
-    | "unexpected-challenge"
-    | "login-prompt-mismatch"
-    | "mechanism"
+  readonly reason: Trouble
   readonly detail: string
 }
+
+/** The kinds of trouble an exchange can be in; mechanisms of one's own use `mechanism`. */
+export type Trouble =
+  // Credentials that cannot be used.
+  | "wrong-credentials"
+  | "empty-username"
+  | "empty-password"
+  | "nul-in-credentials"
+  | "control-char-in-credentials"
+  | "invalid-char-in-credentials"
+  | "malformed-credentials"
+  | "prep-failed"
+  | "prep-empty"
+  | "trace-too-long"
+  | "token"
+  // Challenges that cannot be answered.
+  | "empty-challenge"
+  | "bad-base64"
+  | "bad-challenge"
+  | "challenge-too-long"
+  | "unexpected-challenge"
+  | "login-prompt-mismatch"
+  | "unsupported-qop"
+  | "bad-server-first"
+  | "bad-server-final"
+  | "bad-salt"
+  | "bad-iteration-count"
+  | "iteration-count-too-low"
+  | "iteration-count-too-high"
+  | "nonce-mismatch"
+  | "nonce-not-extended"
+  | "unsupported-extension"
+  | "unsupported-channel-binding-type"
+  | "server-error"
+  | "type2-truncated"
+  | "type2-bad-signature"
+  | "type2-bad-type"
+  | "type2-bad-offset"
+  | "type2-bad-av"
+  | "bad-security-layer-offer"
+  | "no-acceptable-security-layer"
+  // The server did not prove itself.
+  | "server-signature-mismatch"
+  | "mechanism"
 
 /** Makes a {@link SaslError}; mechanisms of one's own use the reason `mechanism`. */
 export const saslError = (reason: SaslError["reason"], detail: string): SaslError => ({
@@ -99,6 +182,11 @@ export interface ClientStep<out R = never> {
   readonly response: Redacted.Redacted<Uint8Array> | undefined
   /** Takes the next challenge; `undefined` when no further challenge is acceptable. */
   readonly next: ((challenge: Uint8Array) => Effect.Effect<ClientStep<R>, SaslError, R>) | undefined
+  /**
+   * The server's challenge said that it refuses, in these words (an OAuth error); what
+   * is sent now only ends the exchange, and no success may follow.
+   */
+  readonly refusal?: string | undefined
   /** A success may be believed now: all was sent, and the server has proved what this mechanism has it prove. */
   readonly verified: boolean
 }
@@ -108,6 +196,13 @@ export interface ServerContext {
   readonly host: string
   readonly nonce: string
   readonly passwordOf: (user: string) => Redacted.Redacted<string> | undefined
+  /** Whether a token is good for a user (undefined: whoever it names). */
+  readonly acceptsToken?: ((token: string, user: string | undefined) => boolean) | undefined
+  /** Whom the client's certificate names; undefined without one. */
+  readonly certificateIdentity?: string | undefined
+  readonly channelBindings?: ReadonlyArray<ChannelBinding> | undefined
+  /** Milliseconds since the epoch. */
+  readonly now?: number | undefined
 }
 
 /** One step of a server. */
@@ -138,22 +233,18 @@ export const allowWithoutTls = <R>(mechanism: Mechanism<R>): Mechanism<R> => ({
 const controls = /[\u0001-\u001f\u007f]/
 
 /**
- * Checks credentials as every mechanism must (RFC 4422 §2, RFC 4616 §2): a user name,
- * no NUL, no control characters in names, well-formed text, a password.
+ * Checks credentials as every mechanism that takes a password must (RFC 4422 §2,
+ * RFC 4616 §2): a user name, no NUL, no control characters in names, well-formed text,
+ * a password.
  */
-export const checkPassword = (credentials: Password): Effect.Effect<Password, SaslError> => {
+export const checkPassword = (credentials: Credentials): Effect.Effect<Password, SaslError> => {
+  const fail = (reason: Trouble, detail: string) => Effect.fail(saslError(reason, detail))
+  if (credentials._tag !== "Password") return fail("wrong-credentials", "a user name and password are needed")
   const secret = Redacted.value(credentials.password)
   const names = [credentials.user, credentials.authorizationId ?? ""]
-  const fail = (reason: SaslError["reason"], detail: string) => Effect.fail(saslError(reason, detail))
-  if ([...names, secret].some((text) => text.includes("\0"))) {
-    return fail("nul-in-credentials", "NUL in user name or password")
-  }
-  if (names.some((name) => controls.test(name))) {
-    return fail("control-char-in-credentials", "a control character in the user name")
-  }
-  if (![...names, secret].every((text) => text.isWellFormed())) {
-    return fail("malformed-credentials", "user name or password is no well-formed text")
-  }
+  if ([...names, secret].some((text) => text.includes("\0"))) return fail("nul-in-credentials", "NUL in user name or password")
+  if (names.some((name) => controls.test(name))) return fail("control-char-in-credentials", "a control character in the user name")
+  if (![...names, secret].every((text) => text.isWellFormed())) return fail("malformed-credentials", "user name or password is no well-formed text")
   if (credentials.user === "") return fail("empty-username", "the user name is empty")
   if (secret === "") return fail("empty-password", "the password is empty")
   return Effect.succeed(credentials)

@@ -270,6 +270,13 @@ export const replies: ReadonlyArray<Row> = [
     "Postfix",
     "stranger",
     "Rcpt",
+    "550 5.1.1 <relay@example.net>: Recipient address rejected: User unknown",
+    "RecipientsRefused"
+  ],
+  [
+    "Postfix",
+    "stranger",
+    "Rcpt",
     "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1",
     "RecipientsRefused"
   ],

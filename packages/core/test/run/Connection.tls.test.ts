@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Address, Choose, type Connection, Open, Program, type Reason, Reply } from "@postern/core"
 import { Effect, Result } from "effect"
 import {
+  domain,
   ends,
   failure,
   handshake,

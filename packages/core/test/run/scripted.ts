@@ -291,7 +291,7 @@ export type Answered =
 /** The password of {@link submission}. */
 export const password = "tanstaaftanstaaf"
 
-const domain = Result.getOrThrow(Address.parseDomain("client.example"))
+export const domain = Result.getOrThrow(Address.parseDomain("client.example"))
 const envelope = Result.getOrThrow(
   Envelope.make({ from: "ann@a.example", to: ["ben@b.example", "cat@c.example", "dan@d.example"] })
 )

@@ -190,14 +190,9 @@ export const nothingUnasked = (seen: Observation, outcome: Outcome): void => {
   assert.isEmpty(seen.inbox)
 }
 
-/** The outcome without times, and without what depends on how much had arrived when it was shown. */
-export const comparable = (outcome: Outcome): unknown =>
-  JSON.parse(
-    JSON.stringify(
-      outcome._tag === "Receipt" ? outcome.receipt : { ...outcome.error.reason, ...outcome.error },
-      (key, value) =>
-        key === "at" || key === "stack" || key === "message" || (key === "bytes" && typeof value === "string")
-          ? undefined
-          : value
-    )
-  )
+/** The outcome without times, and without the octets that had arrived, many or few, when an injection was noticed. */
+export const comparable = (outcome: Outcome): unknown => {
+  const { _tag } = outcome
+  const shown = _tag === "Receipt" ? outcome.receipt : { ...outcome.error.reason, phase: outcome.error.phase, transcript: outcome.error.transcript }
+  return JSON.parse(JSON.stringify({ _tag, shown }, (key, value: unknown) => key === "at" || key === "bytes" ? undefined : value))
+}
