@@ -36,3 +36,8 @@ interface URL {
 interface AbortSignal {
   readonly aborted: boolean
 }
+
+/** Web Crypto's source of random octets. */
+declare const crypto: {
+  getRandomValues<Bytes extends Uint8Array>(bytes: Bytes): Bytes
+}

@@ -158,9 +158,10 @@ const nothingKnown: Classify.Known = {
 // `*` is answered by 501 (RFC 4954 §4); a server that goes on is not understood any more.
 const cancel = Program.fn(function*(detail: string) {
   const [answer] = yield* Program.exchange(Command.authCancel)
-  const reply = Result.isFailure(answer) ? answer.failure.reply : undefined
-  if (reply === undefined || reply.code < 400) {
-    const received = reply === undefined ? "a success" : render(reply)
+  const refusal = Result.merge(answer)
+  if (refusal.reply.code === 421) return yield* Program.fail(Classify.refusal(nothingKnown, refusal))
+  if (refusal.reply.code < 400) {
+    const received = render(refusal.reply)
     return yield* Program.fail(Reason.make("ProtocolViolation", { step: "AuthCancel", expected: "501", received }))
   }
   return verdict({ _tag: "Cancelled", detail })

@@ -18,14 +18,15 @@ export const greet = Program.fn(function*(host: string, tls: TlsFacts | undefine
 
 /**
  * Says EHLO, and HELO when that is refused for good by a server that may not know it.
- * Fails with the refusal of EHLO when both are refused.
+ * When both are refused it fails with the refusal of EHLO, or of HELO when that is not
+ * for good.
  */
 export const hello = Program.fn(function*(session: Session<"greeted">, domain: Address.Domain) {
   const [extended] = yield* Program.exchange(Command.ehlo(domain))
   if (Result.isSuccess(extended)) return ready(session, { capabilities: extended.success })
   if (!mayNotKnowEhlo(extended.failure)) return yield* Program.fail(extended.failure)
   const [plain] = yield* Program.exchange(Command.helo(domain))
-  if (Result.isFailure(plain)) return yield* Program.fail(extended.failure)
+  if (Result.isFailure(plain)) return yield* Program.fail(plain.failure.reply.code < 500 ? plain.failure : extended.failure)
   return ready(session, { capabilities: plain.success })
 })
 

@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Address, Command, Connection, Content, Envelope, Program, type Reason, Reply, Session, Transaction, Transcript } from "@postern/core"
-import { Data, Effect, Layer, Redacted, Result } from "effect"
+import { Address, Command, Connection, Content, Envelope, Program, type Reason, Session, Transaction, Transcript } from "@postern/core"
+import { Data, Effect, Fiber, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import {
   failure,
-  handshake,
   hears,
   hearsBytes,
   make,
@@ -110,8 +109,6 @@ describe("PIPELINING", () => {
 })
 
 describe("what the server waits for", () => {
-  const broken = (script: ReadonlyArray<Step>, then: (connection: Connection.Live) => Effect.Effect<unknown, Data.TaggedError.Any>) => talk(script, (c) => then(c) as never)
-
   it.effect("content after 354, and no command: not in the next dialogue, not at the end", () =>
     Effect.gen(function*() {
       const data: ReadonlyArray<Step> = [...helloScript(), hears("DATA"), says("354 go")]
@@ -268,26 +265,88 @@ describe("a Program's own errors and mistakes", () => {
 })
 
 describe("the transcript", () => {
-  it.effect("tells what was said in order, with the time, and content as its length", () =>
+  it.effect("tells what was said in order, with the time, and content as its length; an observer sees the same", () =>
     Effect.gen(function*() {
-      const { layer } = make([[
-        waits("1 second"),
-        ...until("Auth").slice(0, 1),
-        ...until("Auth").slice(1, 2),
-        waits("2 seconds"),
-        ...until("Content").slice(2),
-        waits("500 millis"),
-        says("250 queued"),
-        ...quits
-      ]])
-      const seen: Array<Transcript.Event> = []
-      const transcript = yield* Effect.gen(function*() {
-        const connection = yield* Connection.open({ peer, security: "startTls", observe: (event) => Effect.sync(() => void seen.push(event)) })
-        yield* connection.run(submission())
-        const transcript = yield* connection.transcript
-        assert.deepStrictEqual(transcript, seen)
-        return transcript
-      }).pipe(Effect.scoped, Effect.provide(layer), Effect.forkChild, Effect.tap(() => TestClock.adjust("1 second")), Effect.tap(() => TestClock.adjust("2 seconds")), Effect.tap(() => TestClock.adjust("500 millis")), Effect.flatMap((fiber) => Effect.flatten(Effect.map(Effect.succeed(fiber), (fiber) => Effect.fromYieldable(fiber)))))
-      assert.deepStrictEqual(transcript, [])
+      const [greeting, ...rest] = until("Content").slice(1)
+      assert.strictEqual(greeting?._tag, "Hears")
+      const script = [waits("1 second"), says("220 mx.example ESMTP"), hears("EHLO client.example"), waits("2500 millis"), ...rest, says("250 queued"), ...quits]
+      const observed: Array<Transcript.Event> = []
+      const { layer } = make([script])
+      const fiber = yield* Effect.gen(function*() {
+        const observe = (event: Transcript.Event) => Effect.sync(() => void observed.push(event))
+        const connection = yield* Connection.open({ peer, security: "startTls", observe })
+        yield* connection.run(submission("Subject: hello\n\nHello.\n"))
+        return yield* connection.transcript
+      }).pipe(Effect.scoped, Effect.provide(layer), Effect.forkChild)
+      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("2500 millis")
+      const transcript = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(observed.slice(0, transcript.length), transcript)
+      assert.deepStrictEqual(observed.slice(transcript.length).map(({ _tag }) => _tag), ["Sent", "Received"])
+      assert.strictEqual(
+        Transcript.render(transcript),
+        [
+          "     0.0 ms  -- connected to mx.example:25",
+          "  1000.0 ms  S: 220 mx.example ESMTP",
+          "  1000.0 ms  C: EHLO client.example",
+          "  3500.0 ms  S: 250-mx.example",
+          "  3500.0 ms  S: 250 STARTTLS",
+          "  3500.0 ms  C: STARTTLS",
+          "  3500.0 ms  S: 220 go ahead",
+          "  3500.0 ms  -- TLSv1.3, TLS_AES_256_GCM_SHA384, server verified by chain",
+          "  3500.0 ms  C: EHLO client.example",
+          "  3500.0 ms  S: 250-mx.example",
+          "  3500.0 ms  S: 250-PIPELINING",
+          "  3500.0 ms  S: 250 AUTH PLAIN",
+          "  3500.0 ms  C: AUTH PLAIN <redacted, 21 bytes>",
+          "  3500.0 ms  S: 235 2.7.0 welcome",
+          "  3500.0 ms  C: MAIL FROM:<ann@a.example>",
+          "  3500.0 ms  C: RCPT TO:<ben@b.example>",
+          "  3500.0 ms  C: RCPT TO:<cat@c.example>",
+          "  3500.0 ms  C: RCPT TO:<dan@d.example>",
+          "  3500.0 ms  S: 250 sender ok",
+          "  3500.0 ms  S: 250 ben ok",
+          "  3500.0 ms  S: 550 5.1.1 no such user",
+          "  3500.0 ms  S: 250 dan ok",
+          "  3500.0 ms  C: DATA",
+          "  3500.0 ms  S: 354 go ahead",
+          "  3500.0 ms  C: (27 octets of content)",
+          "  3500.0 ms  S: 250 queued"
+        ].join("\n")
+      )
+    }))
+
+  it.effect("keeps the newest 256 events, and the observer sees all", () =>
+    Effect.gen(function*() {
+      const noops = 300
+      const script = [...helloScript(), ...Array.from({ length: noops }, (_, i) => [hears(`NOOP ${i}`), says(`250 ${i}`)]).flat(), ...quits]
+      const talked = yield* talk(script, (connection) =>
+        Effect.gen(function*() {
+          yield* connection.run(hello)
+          for (let i = 0; i < noops; i++) yield* connection.run(Program.send({ _tag: "Noop", argument: `${i}` }))
+          return yield* connection.transcript
+        }))
+      const transcript = success(talked)
+      assert.strictEqual(Transcript.kept, 256)
+      assert.lengthOf(transcript, Transcript.kept)
+      assert.strictEqual(transcript.map(Transcript.renderEvent).at(-1)?.trim(), "0.0 ms  S: 250 299")
+      assert.lengthOf(talked.events, 1 + 3 + 2 * noops + 2)
+    }))
+
+  it.effect("an error carries it, and what a terminal would obey is shown as text", () =>
+    Effect.gen(function*() {
+      const title = "\u009b2J\u009d0;owned\u0007".replace("\u0007", "")
+      const talked = yield* talk([...helloScript(), hears("NOOP"), saysBytes(`550 no ${title}\r\n`), ...quits], (connection) =>
+        Effect.andThen(connection.run(hello), connection.run(Program.send(Command.noop))))
+      const error = failure(talked)
+      assert.deepStrictEqual(error.transcript, talked.events.slice(0, error.transcript.length))
+      for (const shown of [Transcript.render(error.transcript), error.message]) {
+        assert.include(shown, "550 no \\x9b2J")
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(shown, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+      }
+      const event: Transcript.Event = { _tag: "Closed", at: 1, detail: "\u001b]0;x\u0007\r\n" }
+      assert.strictEqual(Transcript.renderEvent(event), "     1.0 ms  -- closed: \\x1b]0;x\\x07\\x0d\\x0a")
+      assert.strictEqual(Transcript.renderEvent({ _tag: "Sent", at: 1, line: "NOOP \u001b[2J" }), "     1.0 ms  C: NOOP \\x1b[2J")
     }))
 })
