@@ -2,7 +2,7 @@
  * The TLS client handshake on a connected socket. Verification cannot be switched off:
  * the server is known by the chain and its name, or by one exact certificate.
  */
-import { Transport } from "@postern/core"
+import { ChannelBinding, Transport } from "@postern/core"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { X509Certificate } from "node:crypto"
@@ -36,7 +36,8 @@ export const handshake = Effect.fnUntraced(function*(
     ...(Net.isIP(options.serverName) === 0 ? { servername: options.serverName } : {}),
     checkServerIdentity: (_, certificate) => Tls.checkServerIdentity(options.serverName, certificate)
   })
-  const certificate = describe(secure.getPeerX509Certificate())
+  const x509 = secure.getPeerX509Certificate()
+  const certificate = describe(x509)
   if (pin !== undefined && certificate?.fingerprint !== pin) {
     secure.destroy()
     return yield* wrongFingerprint(`the server's certificate has ${certificate?.fingerprint}, asked for was ${pin}`)
@@ -48,9 +49,28 @@ export const handshake = Effect.fnUntraced(function*(
       cipher: secure.getCipher().standardName,
       serverName: options.serverName,
       verifiedBy: pin === undefined ? "chain" : "fingerprint",
-      certificate
+      certificate,
+      channelBindings: channelBindings(secure, x509)
     }
   }
+})
+
+// RFC 9266 makes the exporter the first choice under TLS 1.3. Under 1.2 it, and tls-unique,
+// are safe only with the extended master secret, of which Node does not tell.
+const channelBindings = (
+  secure: Tls.TLSSocket,
+  certificate: X509Certificate | undefined
+): ReadonlyArray<ChannelBinding.ChannelBinding> => {
+  const endPoint = certificate && ChannelBinding.serverEndPoint(new Uint8Array(certificate.raw))
+  return [
+    ...secure.getProtocol() === "TLSv1.3" ? [exporter(secure)] : [],
+    ...endPoint === undefined ? [] : [endPoint]
+  ]
+}
+
+const exporter = (secure: Tls.TLSSocket): ChannelBinding.ChannelBinding => ({
+  type: "tls-exporter",
+  data: new Uint8Array(secure.exportKeyingMaterial(32, ChannelBinding.exporterLabel, Buffer.alloc(0)))
 })
 
 const connect = (

@@ -75,12 +75,17 @@ describe("upgradeTls", () => {
       yield* wire.write(bytes("STARTTLS\r\n"))
       assert.strictEqual(text(yield* wire.read), "220 go ahead\r\n")
       const facts = yield* wire.upgradeTls(trust)
-      assert.deepStrictEqual({ ...facts, certificate: undefined }, {
+      assert.deepStrictEqual(
+        facts.channelBindings?.map(({ data, type }) => [type, data.length]),
+        [["tls-exporter", 32], ["tls-server-end-point", 32]]
+      )
+      assert.deepStrictEqual({ ...facts, certificate: undefined, channelBindings: undefined }, {
         version: "TLSv1.3",
         cipher: "TLS_AES_256_GCM_SHA384",
         serverName,
         verifiedBy: "chain",
-        certificate: undefined
+        certificate: undefined,
+        channelBindings: undefined
       })
       assert.isDefined(facts.certificate)
       assert.strictEqual(facts.certificate.subject, `CN=${serverName}`)

@@ -28,8 +28,9 @@ const lineLimit = 512
 /** What came of one mechanism. */
 type Verdict =
   | { readonly _tag: "Accepted" }
-  | { readonly _tag: "Refused"; readonly reply: Reply }
-  | { readonly _tag: "Cancelled"; readonly detail: string }
+  /** `said`: what the server's last challenge said of it, in words. */
+  | { readonly _tag: "Refused"; readonly reply: Reply; readonly said: string | undefined }
+  | { readonly _tag: "Cancelled"; readonly trouble: Mechanism.SaslError }
   | { readonly _tag: "Unverified"; readonly reply: Reply }
 
 /**
@@ -44,30 +45,60 @@ export const authenticate = Program.fn(function*<R>(
   authenticator: Authenticator<R>
 ) {
   const offered = session.facts.capabilities?.auth ?? []
-  const context = { host: session.facts.host, offered, secure: session.facts.tls !== undefined }
+  const { host, port, tls } = session.facts
+  let context: Mechanism.ClientContext = { host, port, offered, secure: tls !== undefined, channelBindings: tls?.channelBindings }
   const { candidates, unusable } = authenticator(credentials, context)
   if (candidates.length === 0) {
     const { startTlsOffered } = session.known
     return yield* Program.fail(Reason.make("NoUsableMechanism", { offered, unusable, startTlsOffered }))
   }
   const attempts: Array<Reason.Attempt> = []
-  for (const mechanism of candidates.slice(0, mostAttempts)) {
-    const verdict = yield* attempt(mechanism, credentials, context)
+  let using = credentials
+  let remaining = candidates
+  while (attempts.length < mostAttempts) {
+    const [mechanism, ...others] = remaining
+    if (mechanism === undefined) break
+    const verdict = yield* attempt(mechanism, using, context)
     if (verdict._tag === "Accepted") {
       const authenticated = { identity: Mechanism.identityOf(credentials), mechanism: mechanism.name }
       return new Session("ready", { ...session.facts, authenticated })
     }
     attempts.push(toAttempt(mechanism.name, verdict))
-    if (verdict._tag === "Unverified") {
-      return yield* Program.fail(Reason.make("ServerNotVerified", { mechanism: mechanism.name, attempts }))
+    const renewed = withNewToken(using, verdict)
+    const rebound = withNextBinding(context, verdict)
+    if (renewed !== undefined) {
+      using = renewed
+    } else if (rebound !== undefined) {
+      context = rebound
+    } else {
+      if (isUnproved(verdict)) return yield* Program.fail(Reason.make("ServerNotVerified", { mechanism: mechanism.name, attempts }))
+      const why = verdict._tag === "Refused" ? judge(verdict.reply) : "exchange broken"
+      if (why !== "try the next") return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
+      remaining = others
     }
-    const why = verdict._tag === "Cancelled" ? "exchange broken" : judge(verdict.reply)
-    if (why !== "try the next") return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
   }
   const codes = attempts.map(({ reply }) => reply?.code)
   const why = codes.includes(538) ? "encryption required" : codes.includes(432) ? "temporary" : "no mechanism worked"
   return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
 })
+
+// The server said yes too early, or gave a proof that is none: somebody may be in its place.
+const isUnproved = (verdict: Verdict): boolean =>
+  verdict._tag === "Unverified" || (verdict._tag === "Cancelled" && verdict.trouble.reason === "server-signature-mismatch")
+
+// A refused token may only be old: one more try, where its source can give another.
+const withNewToken = (credentials: Mechanism.Credentials, verdict: Verdict): Mechanism.Credentials | undefined =>
+  credentials._tag === "Token" && credentials.renew !== undefined && verdict._tag === "Refused" && verdict.reply.code === 535
+    ? { ...credentials, token: credentials.renew, renew: undefined }
+    : undefined
+
+// A server that does not know this type of binding may know the other; going on without one is what an attacker wants.
+const withNextBinding = (context: Mechanism.ClientContext, verdict: Verdict): Mechanism.ClientContext | undefined => {
+  const [, ...others] = context.channelBindings ?? []
+  return verdict._tag === "Cancelled" && verdict.trouble.reason === "unsupported-channel-binding-type" && others.length > 0
+    ? { ...context, channelBindings: others }
+    : undefined
+}
 
 // What a refusal of AUTH means for the other mechanisms (RFC 4954 §6).
 const judge = ({ code }: Reply): Reason.Of<"AuthenticationFailed">["why"] | "try the next" => {
@@ -84,10 +115,10 @@ const toAttempt = (mechanism: string, verdict: Exclude<Verdict, { readonly _tag:
         mechanism,
         outcome: "refused",
         reply: verdict.reply,
-        detail: Expect.meaning("Auth", verdict.reply.code) ?? "refused"
+        detail: verdict.said ?? Expect.meaning("Auth", verdict.reply.code) ?? "refused"
       }
     case "Cancelled":
-      return { mechanism, outcome: "cancelled", reply: undefined, detail: verdict.detail }
+      return { mechanism, outcome: "cancelled", reply: undefined, detail: verdict.trouble.detail }
     case "Unverified":
       return {
         mechanism,
@@ -115,7 +146,7 @@ const attempt = Program.fn(function*<R>(
   const auth = yield* Program.fromResult(Result.mapError(Command.auth(mechanism.name, initial), invalidName))
   let [answer] = yield* Program.exchange(auth)
   for (;;) {
-    if (Result.isFailure(answer)) return yield* refused(answer.failure)
+    if (Result.isFailure(answer)) return yield* refused(answer.failure, step.refusal)
     if (answer.success._tag === "Accepted") {
       const complete = step.verified && waiting === undefined
       return verdict(complete ? { _tag: "Accepted" } : { _tag: "Unverified", reply: answer.success.reply })
@@ -123,10 +154,12 @@ const attempt = Program.fn(function*<R>(
     if (waiting === undefined) {
       const challenge = decodeChallenge(answer.success.text, mechanism.traits.anyChallenge)
       if (step.next === undefined || challenge === undefined) {
-        return yield* cancel(step.next === undefined ? "an unexpected challenge" : "a challenge that is no base64")
+        return yield* cancel(step.next === undefined
+          ? Mechanism.saslError("unexpected-challenge", "an unexpected challenge")
+          : Mechanism.saslError("bad-base64", "a challenge that is no base64"))
       }
       const next = yield* Program.result(Program.perform(step.next(challenge)))
-      if (Result.isFailure(next)) return yield* cancel(next.failure.detail)
+      if (Result.isFailure(next)) return yield* cancel(next.failure)
       step = next.success
     }
     const response = waiting ?? step.response ?? Redacted.make(new Uint8Array(0))
@@ -141,9 +174,9 @@ const verdict = (verdict: Verdict): Verdict => verdict
 const invalidName = ({ problem }: Command.CommandError): Reason.Of<"InvalidInput"> =>
   Reason.make("InvalidInput", { what: "the mechanism", problem })
 
-const refused = (refusal: Expect.Refused): Program.Program<Verdict, Reason.Reason> =>
+const refused = (refusal: Expect.Refused, said: string | undefined): Program.Program<Verdict, Reason.Reason> =>
   refusal.reply.code >= 400 && refusal.reply.code !== 421
-    ? Program.succeed(verdict({ _tag: "Refused", reply: refusal.reply }))
+    ? Program.succeed(verdict({ _tag: "Refused", reply: refusal.reply, said }))
     : Program.fail(Classify.refusal(nothingKnown, refusal))
 
 // Enough for the rules that are not about the envelope.
@@ -156,7 +189,7 @@ const nothingKnown: Classify.Known = {
 }
 
 // `*` is answered by 501 (RFC 4954 §4); a server that goes on is not understood any more.
-const cancel = Program.fn(function*(detail: string) {
+const cancel = Program.fn(function*(trouble: Mechanism.SaslError) {
   const [answer] = yield* Program.exchange(Command.authCancel)
   const refusal = Result.merge(answer)
   if (refusal.reply.code === 421) return yield* Program.fail(Classify.refusal(nothingKnown, refusal))
@@ -164,7 +197,7 @@ const cancel = Program.fn(function*(detail: string) {
     const received = render(refusal.reply)
     return yield* Program.fail(Reason.make("ProtocolViolation", { step: "AuthCancel", expected: "501", received }))
   }
-  return verdict({ _tag: "Cancelled", detail })
+  return verdict({ _tag: "Cancelled", trouble })
 })
 
 const fitsLine = (name: string, response: Redacted.Redacted<Uint8Array>): boolean =>

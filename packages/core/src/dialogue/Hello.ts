@@ -11,9 +11,9 @@ import * as Program from "./Program.ts"
 import { type Facts, Session } from "./Session.ts"
 
 /** Waits for the greeting. `tls` is what a handshake before it agreed on. Fails with the refusal. */
-export const greet = Program.fn(function*(host: string, tls: TlsFacts | undefined) {
+export const greet = Program.fn(function*(host: string, tls: TlsFacts | undefined, port?: number) {
   const greeting = yield* Program.greeting
-  return new Session("greeted", { host, greeting, capabilities: undefined, tls, authenticated: undefined })
+  return new Session("greeted", { host, port, greeting, capabilities: undefined, tls, authenticated: undefined })
 })
 
 /**

@@ -28,6 +28,7 @@ export type Security = "plain" | "startTls" | "startTlsIfOffered" | "tls"
 /** What a session is opened with. */
 export interface Options<R = never> {
   readonly host: string
+  readonly port?: number | undefined
   /** What this client calls itself in EHLO. */
   readonly domain: Address.Domain
   readonly security: Security
@@ -62,7 +63,7 @@ export interface Options<R = never> {
  */
 export const open = Program.fn(function*<R>(options: Options<R>) {
   const tls = options.security === "tls" ? yield* Program.upgradeTls(options.tls) : undefined
-  const greeted = yield* greet(options.host, tls)
+  const greeted = yield* greet(options.host, tls, options.port)
   const plain = yield* hello(greeted, options.domain)
   const secured = yield* secure(plain, options)
   return options.credentials === undefined

@@ -22,6 +22,7 @@ export type Phase = "greeted" | "ready" | "sender" | "envelope" | "content"
 export interface Facts {
   /** The host that was asked for. */
   readonly host: string
+  readonly port?: number | undefined
   readonly greeting: Reply
   /** Undefined before EHLO. */
   readonly capabilities: Capabilities.Capabilities | undefined

@@ -16,7 +16,7 @@ import { Session } from "./Session.ts"
 export const startTls = Program.fn(function*(session: Session<"ready">, domain: Address.Domain, options: TlsOptions) {
   yield* session.send(Command.startTls)
   const tls = yield* Program.upgradeTls(options)
-  const { greeting, host } = session.facts
-  const secured = new Session("greeted", { host, greeting, capabilities: undefined, tls, authenticated: undefined })
+  const { greeting, host, port } = session.facts
+  const secured = new Session("greeted", { host, port, greeting, capabilities: undefined, tls, authenticated: undefined })
   return yield* hello(secured, domain)
 })

@@ -111,11 +111,8 @@ const inCommon = (outcomes: ReadonlyArray<Outcome>): Reason.Reason => {
   // Where one may pass later, the whole may.
   const first = reasons.find(({ _tag }) => _tag === "TemporaryFailure") ?? reasons[0]
   const shared = first !== undefined && reasons.every(({ _tag }) => _tag === first._tag)
-  if (
-    first !== undefined && (shared || first._tag === "TemporaryFailure") && "recipients" in first
-    && first._tag !== "RecipientsRefused"
-  ) {
-    return { ...first, recipients }
+  if (first !== undefined && (shared || first._tag === "TemporaryFailure") && first._tag !== "RecipientsRefused") {
+    return "recipients" in first ? { ...first, recipients } : first
   }
   return Reason.make("RecipientsRefused", { recipients, replies: outcomes.map(({ reply }) => reply) })
 }

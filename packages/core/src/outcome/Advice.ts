@@ -34,8 +34,12 @@ const byReply = (reason: { readonly reply: Reply | undefined }): Retry =>
 const list = (items: ReadonlyArray<string>): string =>
   items.length <= 3 ? items.join(", ") : `${items.slice(0, 3).join(", ")} and ${items.length - 3} more`
 
+// With what the exchange itself told, where that is more than the code says.
+const saidTo = ({ detail }: Attempt, reply: Reply): string =>
+  detail.startsWith("the token") ? `${render(reply)} (${detail})` : render(reply)
+
 const attempts = (all: ReadonlyArray<Attempt>): string =>
-  all.map((attempt) => `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : render(attempt.reply)}`)
+  all.map((attempt) => `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : saidTo(attempt, attempt.reply)}`)
     .join("; ")
 
 // The step as it is said on the wire, or in words where nothing is said.

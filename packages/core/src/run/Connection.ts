@@ -264,6 +264,7 @@ class Driver implements Live {
     if (reply.code === 235) this.authenticated = true
     if (command._tag === "Data") this.owed = "content"
     if (command._tag === "StartTls") this.owed = "handshake"
+    if (command._tag === "Quit") this.ended = Reason.make("ConnectionLost", { step: "Quit", detail: "the session was ended by QUIT" })
   }
 
   /** The next reply; a 421 ends the session at any step (RFC 5321 §3.8). */

@@ -17,10 +17,10 @@ const hidden = "<redacted>"
 
 const utf8 = new TextEncoder()
 
-/** The secrets of one connection's authentication. */
+/** The secrets of one connection's authentication. Private in fact: whoever prints a connection prints its fields. */
 export class Secrets {
   /** Longest first: a user name may be part of the password, and must not cut it in two. */
-  pieces: ReadonlyArray<string> = []
+  #pieces: ReadonlyArray<string> = []
 
   /** Takes note of what a command gives away: the whole, its parts, and how a server may write them. */
   learn(command: Command.Command): void {
@@ -35,7 +35,7 @@ export class Secrets {
     const found = [whole, ...parts].flatMap((
       bytes
     ) => [textOf(bytes), Base64.encode(bytes).replace(/=+$/, ""), Hex.encode(bytes)])
-    this.pieces = [...new Set([...this.pieces, ...found.filter(({ length }) => length >= shortest)])]
+    this.#pieces = [...new Set([...this.#pieces, ...found.filter(({ length }) => length >= shortest)])]
       .toSorted((a, b) => b.length - a.length)
   }
 
@@ -52,10 +52,10 @@ export class Secrets {
   }
 
   echoedAt(step: Expect.Step): boolean {
-    return this.pieces.length > 0 && (step === "Auth" || step === "AuthResponse" || step === "AuthCancel")
+    return this.#pieces.length > 0 && (step === "Auth" || step === "AuthResponse" || step === "AuthCancel")
   }
 
   without(line: string): string {
-    return this.pieces.reduce((text, piece) => text.replaceAll(piece, hidden), line)
+    return this.#pieces.reduce((text, piece) => text.replaceAll(piece, hidden), line)
   }
 }

@@ -3,6 +3,8 @@
  * from credentials and what is known of the connection to a {@link Plan}; combinators
  * make new ones out of it.
  */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { cramMd5 } from "./CramMd5.ts"
 import { login } from "./Login.ts"
 import type * as Mechanism from "./Mechanism.ts"
@@ -28,7 +30,9 @@ const obstacle = (
 ): string | undefined => {
   if (!context.offered.includes(mechanism.name)) return "not offered by the server"
   if (!mechanism.accepts(credentials)) return "takes other credentials than those given"
-  if (mechanism.traits.kind === "channel-bound" && !context.secure) return "has no verified TLS channel to bind to"
+  if (mechanism.traits.kind === "channel-bound" && !(context.secure && (context.channelBindings ?? []).length > 0)) {
+    return "has no verified TLS channel to bind to"
+  }
   if (mechanism.traits.kind === "plaintext" && !context.secure && !mechanism.traits.withoutTls) {
     return "would send the password without verified TLS"
   }
@@ -142,3 +146,72 @@ export const fallback =
     const plan: Plan<R | R2> = first(credentials, context)
     return plan.candidates.length > 0 ? plan : second(credentials, context)
   }
+
+/** The candidates of the first, then those of the second: a last resort behind the usual ones, say. */
+export const followedBy =
+  <R, R2>(first: Authenticator<R>, second: Authenticator<R2>): Authenticator<R | R2> => (credentials, context) => {
+    const plan: Plan<R | R2> = first(credentials, context)
+    const more = second(credentials, context)
+    const names = new Set(plan.candidates.map(({ name }) => name))
+    const candidates = [...plan.candidates, ...more.candidates.filter(({ name }) => !names.has(name))]
+    const tried = new Set(candidates.map(({ name }) => name))
+    return { candidates, unusable: plan.unusable.filter(({ mechanism }) => !tried.has(mechanism)) }
+  }
+
+/** Nothing without verified TLS, whatever the mechanism would allow. */
+export const requireTls = <R>(authenticator: Authenticator<R>): Authenticator<R> => (credentials, context) => {
+  const plan = authenticator(credentials, context)
+  if (context.secure) return plan
+  const dropped = plan.candidates.map(({ name }) => ({ mechanism: name, why: "TLS is required by the caller" }))
+  return { candidates: [], unusable: [...plan.unusable, ...dropped] }
+}
+
+/** The same plans, with other credentials than those given: another realm, a user name in another form. */
+export const mapCredentials = <R>(
+  authenticator: Authenticator<R>,
+  change: (credentials: Mechanism.Credentials) => Mechanism.Credentials
+): Authenticator<R> =>
+(credentials, context) => {
+  const plan = authenticator(change(credentials), context)
+  const changed = (mechanism: Mechanism.Mechanism<R>): Mechanism.Mechanism<R> => ({
+    ...mechanism,
+    client: (given, context) => mechanism.client(change(given), context)
+  })
+  return { ...plan, candidates: plan.candidates.map(changed) }
+}
+
+/** A message of an exchange, without what it says. */
+export interface Observed {
+  readonly mechanism: string
+  readonly from: "client" | "server"
+  readonly octets: number
+}
+
+/** The same plans, each message told as it passes: who sent it, and how long it was. */
+export const observe = <R>(
+  authenticator: Authenticator<R>,
+  observer: (observed: Observed) => Effect.Effect<void>
+): Authenticator<R> =>
+(credentials, context) => {
+  const plan = authenticator(credentials, context)
+  return { ...plan, candidates: plan.candidates.map((mechanism) => observed(mechanism, observer)) }
+}
+
+const observed = <R>(
+  mechanism: Mechanism.Mechanism<R>,
+  observer: (observed: Observed) => Effect.Effect<void>
+): Mechanism.Mechanism<R> => {
+  const tell = (from: Observed["from"], bytes: Uint8Array) => observer({ mechanism: mechanism.name, from, octets: bytes.length })
+  const follow = (step: Mechanism.ClientStep<R>): Effect.Effect<Mechanism.ClientStep<R>> => {
+    const { next } = step
+    const told: Mechanism.ClientStep<R> = {
+      ...step,
+      next: next && ((challenge) => Effect.andThen(tell("server", challenge), Effect.flatMap(next(challenge), follow)))
+    }
+    return step.response === undefined ? Effect.succeed(told) : Effect.as(tell("client", Redacted.value(step.response)), told)
+  }
+  return {
+    ...mechanism,
+    client: (credentials, context) => Effect.flatMap(mechanism.client(credentials, context), follow)
+  }
+}

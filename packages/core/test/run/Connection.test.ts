@@ -310,7 +310,7 @@ describe("the transcript", () => {
           "  3500.0 ms  S: 250 dan ok",
           "  3500.0 ms  C: DATA",
           "  3500.0 ms  S: 354 go ahead",
-          "  3500.0 ms  C: (27 octets of content)",
+          "  3500.0 ms  C: (29 octets of content)",
           "  3500.0 ms  S: 250 queued"
         ].join("\n")
       )

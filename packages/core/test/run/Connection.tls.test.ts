@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Address, Choose, type Connection, Open, Program, type Reason, Reply } from "@postern/core"
-import { Effect, Result } from "effect"
+import { Choose, type Connection, Open, Program, type Reason, Reply } from "@postern/core"
+import { Effect } from "effect"
 import {
   domain,
   ends,
@@ -24,7 +24,7 @@ import {
 const opening = (security: Open.Security) =>
   Open.open({
     host: peer.host,
-    domain: Result.getOrThrow(Address.parseDomain("client.example")),
+    domain,
     security,
     tls: { serverName: peer.host },
     authenticator: Choose.standard
@@ -153,11 +153,11 @@ describe("the handshake", () => {
       ], (connection) =>
         Effect.gen(function*() {
           yield* connection.run(Program.greeting)
-          yield* connection.run(Program.send({ _tag: "Ehlo", domain: Result.getOrThrow(Address.parseDomain("client.example")) }))
+          yield* connection.run(Program.send({ _tag: "Ehlo", domain }))
           yield* connection.run(twoNoops)
           yield* connection.run(Program.send({ _tag: "StartTls" }))
           yield* connection.run(Program.upgradeTls({ serverName: peer.host }))
-          yield* connection.run(Program.send({ _tag: "Ehlo", domain: Result.getOrThrow(Address.parseDomain("client.example")) }))
+          yield* connection.run(Program.send({ _tag: "Ehlo", domain }))
           yield* connection.run(twoNoops)
         }))
       success(talked)

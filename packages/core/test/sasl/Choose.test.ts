@@ -9,7 +9,8 @@ const credentials = Mechanism.password("ann", Redacted.make("pw"))
 const context = (offered: ReadonlyArray<string>, secure = true): Mechanism.ClientContext => ({
   host: "mx.example",
   offered,
-  secure
+  secure,
+  channelBindings: secure ? [{ type: "tls-exporter", data: new Uint8Array(32) }] : []
 })
 
 const names = (plan: Choose.Plan<unknown>) => plan.candidates.map(({ name }) => name)
@@ -172,5 +173,43 @@ describe("Choose's combinators", () => {
     assert.deepStrictEqual(names(allowed(credentials, offers)), ["PLAIN", "LOGIN", "CRAM-MD5"])
     assert.isFalse(Plain.plain.traits.withoutTls)
     assert.deepStrictEqual(names(allowed(credentials, context(["PLAIN", "LOGIN"], false))), ["PLAIN"])
+  })
+
+  it("followedBy tries a last resort behind the usual ones", () => {
+    const plan = Choose.followedBy(standard, inOrder(ntlm))(credentials, context(["GSSAPI", "NTLM", "LOGIN"]))
+    assert.deepStrictEqual(names(plan), ["LOGIN", "NTLM"])
+    assert.deepStrictEqual(why(plan, "NTLM"), [])
+  })
+
+  it("a channel-bound mechanism needs something to be bound to", () => {
+    const plus = stub("SCRAM-SHA-256-PLUS", "channel-bound")
+    const plan = Choose.automatic(plus, Plain.plain)(credentials, { ...context(["PLAIN", plus.name]), channelBindings: [] })
+    assert.deepStrictEqual(names(plan), ["PLAIN"])
+  })
+
+  it("requireTls", () => {
+    const open = context(["CRAM-MD5"], false)
+    assert.deepStrictEqual(names(standard(credentials, open)), ["CRAM-MD5"])
+    const plan = Choose.requireTls(standard)(credentials, open)
+    assert.deepStrictEqual(names(plan), [])
+    assert.include(why(plan, "CRAM-MD5"), "TLS is required by the caller")
+    assert.deepStrictEqual(names(Choose.requireTls(standard)(credentials, offers)), names(standard(credentials, offers)))
+  })
+
+  it("mapCredentials and observe: other credentials, and every message told without what it says", () => {
+    const told: Array<Choose.Observed> = []
+    const changed = Choose.mapCredentials(only(standard, "LOGIN"), (given) => given._tag === "Password" ? { ...given, user: "ben" } : given)
+    const watched = Choose.observe(changed, (observed) => Effect.sync(() => void told.push(observed)))
+    const [mechanism] = watched(credentials, offers).candidates
+    assert.isDefined(mechanism)
+    const server = { host: "h", nonce: "n", passwordOf: (user: string) => user === "ben" ? Redacted.make("pw") : undefined }
+    const duel = mechanism === undefined ? undefined : Effect.runSync(Mechanism.duel(mechanism, credentials, server))
+    assert.isTrue(duel?.accepted)
+    assert.deepStrictEqual(told, [
+      { mechanism: "LOGIN", from: "server", octets: 9 },
+      { mechanism: "LOGIN", from: "client", octets: 3 },
+      { mechanism: "LOGIN", from: "server", octets: 9 },
+      { mechanism: "LOGIN", from: "client", octets: 2 }
+    ])
   })
 })

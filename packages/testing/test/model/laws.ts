@@ -184,7 +184,10 @@ const checkReason = (reason: Reason.Reason): void => {
 
 /** Bytes that nobody asked for are not taken for an answer. Seen only where they come with the reply before. */
 export const nothingUnasked = (seen: Observation, outcome: Outcome): void => {
-  const unasked = seen.turns.filter(({ overruled }) => overruled?.by._tag === "Extra")
+  // What came on a connection that was given up for another was not even read.
+  const unasked = seen.turns.filter(({ connection, overruled }) =>
+    overruled?.by._tag === "Extra" && connection === seen.wires.length
+  )
   if (!unasked.some(({ turn: { _tag } }) => _tag !== "Content" && _tag !== "Quit")) return
   assert.strictEqual(outcome._tag, "Error", "an unasked reply was passed over")
   assert.isEmpty(seen.inbox)
@@ -193,6 +196,10 @@ export const nothingUnasked = (seen: Observation, outcome: Outcome): void => {
 /** The outcome without times, and without the octets that had arrived, many or few, when an injection was noticed. */
 export const comparable = (outcome: Outcome): unknown => {
   const { _tag } = outcome
-  const shown = _tag === "Receipt" ? outcome.receipt : { ...outcome.error.reason, phase: outcome.error.phase, transcript: outcome.error.transcript }
-  return JSON.parse(JSON.stringify({ _tag, shown }, (key, value: unknown) => key === "at" || key === "bytes" ? undefined : value))
+  const shown = _tag === "Receipt"
+    ? outcome.receipt
+    : { ...outcome.error.reason, phase: outcome.error.phase, transcript: outcome.error.transcript }
+  return JSON.parse(
+    JSON.stringify({ _tag, shown }, (key, value: unknown) => key === "at" || key === "bytes" ? undefined : value)
+  )
 }

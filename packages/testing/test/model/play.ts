@@ -8,16 +8,8 @@ import { TestClock } from "effect/testing"
 import type { Chunking } from "../../src/Arbitraries.ts"
 import { InMemory, type SimulatedServer } from "../../src/index.ts"
 import type * as Site from "../../src/Site.ts"
-import {
-  type AuthenticatorName,
-  type Fault,
-  localDomain,
-  type MechanismName,
-  type Overruled,
-  type Place,
-  recipients,
-  type Scenario
-} from "./scenario.ts"
+import { type AuthenticatorName, localDomain, type MechanismName, recipients, type Scenario } from "./scenario.ts"
+import type { Fault, Overruled, Place } from "./trouble.ts"
 
 /** What went over one wire, in order. */
 export type Passed =
@@ -31,7 +23,12 @@ export interface Observation {
   readonly sessions: ReadonlyArray<Site.Session>
   /** Each turn of the server, and what it was made to say. */
   readonly turns: ReadonlyArray<
-    { readonly turn: SimulatedServer.Turn; readonly tls: boolean; readonly overruled: Overruled | undefined }
+    {
+      readonly turn: SimulatedServer.Turn
+      readonly connection: number
+      readonly tls: boolean
+      readonly overruled: Overruled | undefined
+    }
   >
   readonly wires: ReadonlyArray<ReadonlyArray<Passed>>
   /** Wires that the client has not let go of, and connections that the server still has. */
@@ -96,10 +93,10 @@ const serverConfig = (scenario: Scenario, turns: Turns): SimulatedServer.Config 
     maxSize: policy.maxSize,
     maxRecipients: policy.maxRecipients,
     greeting: policy.greeting === 220 ? undefined : Reply.make(policy.greeting, "not now"),
-    reply: (turn, { tls }) => {
+    reply: (turn, { memory: { connections: connection }, tls }) => {
       const before = turns.filter((other) => other.turn._tag === turn._tag).length
       const overruled = scenario.overruled.find((it) => it.turn === turn._tag && it.nth === before)
-      turns.push({ turn, tls, overruled })
+      turns.push({ turn, connection, tls, overruled })
       if (overruled !== undefined) return insteadOf(turn, overruled.by)
       return turn._tag === "Ehlo" && !tls && isLiedTo(scenario) ? lie(policy.tls === "startTls") : undefined
     }
