@@ -2,7 +2,7 @@
  * The simulated server as a `Transport` without sockets: deterministic, with no time
  * passing, and able to break where a test wants it to.
  */
-import { Transport } from "@postern/core"
+import { type ChannelBinding, Transport } from "@postern/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -83,6 +83,12 @@ const open = (site: Site, options: Options): Effect.Effect<Transport.Wire, never
 /** Bytes that may lie unread before the server takes no more, as with a socket whose buffers are full. */
 const WINDOW = 262_144
 
+/** Both ends of a simulated handshake have the same: mechanisms can be bound to it. */
+const channelBindings: ReadonlyArray<ChannelBinding.ChannelBinding> = [
+  { type: "tls-exporter", data: new Uint8Array(32).fill(0x5a) },
+  { type: "tls-server-end-point", data: new Uint8Array(32).fill(0xa5) }
+]
+
 /** What a TLS server says to plaintext: a fatal handshake_failure alert (RFC 8446 §6). */
 const alert = new Uint8Array([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28])
 
@@ -141,13 +147,15 @@ class MemoryWire implements Transport.Wire {
         return fail(problem)
       }
       this.#handshake = false
-      this.#hear(this.#connection.tlsEstablished())
+      const certificateIdentity = options.client === undefined ? undefined : "client"
+      this.#hear(this.#connection.tlsEstablished({ channelBindings, certificateIdentity }))
       return Exit.succeed<Transport.TlsFacts>({
         version: "TLSv1.3",
         cipher: "TLS_AES_256_GCM_SHA384",
         serverName: options.serverName,
         verifiedBy: options.fingerprint === undefined ? "chain" : "fingerprint",
-        certificate: undefined
+        certificate: undefined,
+        channelBindings
       })
     })
 

@@ -6,16 +6,17 @@ import type { Command, Mechanism } from "@postern/core"
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Pieces from "./Pieces.ts"
-import type { Memory, Outcome, State } from "./ServerSession.ts"
-import { answer, closed, say } from "./ServerSession.ts"
+import type { Channel, Memory, Outcome, State } from "./ServerSession.ts"
+import { answer, anyChannel, closed, say } from "./ServerSession.ts"
 import type { Settings } from "./ServerConfig.ts"
 import * as Transaction from "./ServerTransaction.ts"
 
 /** A session of which nothing is known, as after the connection or the TLS handshake. */
-export const fresh = (settings: Settings, memory: Memory, tls: boolean): State => ({
+export const fresh = (settings: Settings, memory: Memory, tls: boolean, channel: Channel = anyChannel): State => ({
   settings,
   memory,
   tls,
+  channel,
   hello: undefined,
   identity: undefined,
   exchange: undefined,
@@ -148,7 +149,7 @@ const utf8 = new TextEncoder()
 const xclient = (state: State): Outcome => {
   if (!state.settings.keywords.has("XCLIENT")) return notImplemented(state)
   if (state.transaction !== undefined) return outOfOrder(state, "Mail transaction in progress")
-  return greet(fresh(state.settings, state.memory, state.tls))
+  return greet(fresh(state.settings, state.memory, state.tls, state.channel))
 }
 
 // ---------------------------------------------------------------------------
@@ -159,7 +160,7 @@ const xclient = (state: State): Outcome => {
 const maxFailures = 3
 
 const auth = (state: State, command: Command.Auth): Outcome => {
-  const { authBeforeTls, hostname, mechanisms, passwordOf } = state.settings
+  const { acceptsToken, authBeforeTls, hostname, mechanisms, now, passwordOf } = state.settings
   if (mechanisms.length === 0) return notImplemented(state)
   if (state.hello?.extended !== true) return outOfOrder(state, "Send EHLO first")
   if (state.identity !== undefined) return outOfOrder(state, "Already authenticated")
@@ -170,7 +171,7 @@ const auth = (state: State, command: Command.Auth): Outcome => {
   const mechanism = mechanisms.find(({ name }) => name === command.mechanism)
   if (mechanism === undefined) return answer(state, 504, "5.5.4", "Unrecognized authentication type")
   const exchanges = state.memory.exchanges + 1
-  const context = { host: hostname, nonce: `postern.${exchanges}`, passwordOf }
+  const context = { host: hostname, nonce: `postern.${exchanges}`, passwordOf, acceptsToken, now, ...state.channel }
   const initial = command.initialResponse && Redacted.value(command.initialResponse)
   return proceed({ ...state, memory: { ...state.memory, exchanges } }, mechanism.server(context, initial))
 }

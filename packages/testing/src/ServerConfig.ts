@@ -55,6 +55,10 @@ export interface Config {
   readonly mechanisms?: ReadonlyArray<Mechanism.Mechanism<unknown>> | undefined
   /** Passwords by user name. */
   readonly accounts?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
+  /** Whether a bearer token is good for a user; none is, unless given. */
+  readonly acceptsToken?: ((token: string, user: string | undefined) => boolean) | undefined
+  /** Its clock, in milliseconds since the epoch, where a mechanism needs one; 0 unless given. */
+  readonly now?: number | undefined
   /** It offers and takes AUTH without TLS; otherwise 538 5.7.11. */
   readonly authBeforeTls?: boolean | undefined
   /** It writes `AUTH=PLAIN` instead of `AUTH PLAIN`, as servers older than RFC 2554 do. */
@@ -105,6 +109,8 @@ export interface Settings {
   readonly injectAfterStartTls: string
   readonly mechanisms: ReadonlyArray<Mechanism.Mechanism<unknown>>
   readonly passwordOf: (user: string) => Redacted.Redacted<string> | undefined
+  readonly acceptsToken: (token: string, user: string | undefined) => boolean
+  readonly now: number
   readonly authBeforeTls: boolean
   readonly legacyAuth: boolean
   readonly requireAuth: boolean
@@ -134,6 +140,8 @@ export const settle = (config: Config): Settings => {
     injectAfterStartTls: config.injectAfterStartTls ?? "",
     mechanisms,
     passwordOf: (user) => Object.hasOwn(accounts, user) ? accounts[user] : undefined,
+    acceptsToken: config.acceptsToken ?? (() => false),
+    now: config.now ?? 0,
     authBeforeTls: config.authBeforeTls ?? false,
     legacyAuth: config.legacyAuth ?? false,
     requireAuth: config.requireAuth ?? false,

@@ -2,7 +2,7 @@
  * What the simulated server knows of one connection, and how each answer comes about:
  * the server's own outcome first, then what the config's `reply` makes of it.
  */
-import type { Address, Command, Mechanism } from "@postern/core"
+import type { Address, ChannelBinding, Command, Mechanism } from "@postern/core"
 import { Reply } from "@postern/core"
 import type { Place } from "./DataContent.ts"
 import * as Pieces from "./Pieces.ts"
@@ -66,11 +66,22 @@ export type Mode =
   | { readonly _tag: "Handshake" }
   | { readonly _tag: "Closed" }
 
+/** What the TLS handshake told the server: what mechanisms may rest on. */
+export interface Channel {
+  readonly channelBindings: ReadonlyArray<ChannelBinding.ChannelBinding>
+  /** Whom the client's certificate names. */
+  readonly certificateIdentity: string | undefined
+}
+
+/** A channel that nothing is known of. */
+export const anyChannel: Channel = { channelBindings: [], certificateIdentity: undefined }
+
 /** The state of one connection. */
 export interface State {
   readonly settings: Settings
   readonly memory: Memory
   readonly tls: boolean
+  readonly channel: Channel
   readonly hello: { readonly domain: Address.Domain; readonly extended: boolean } | undefined
   readonly identity: string | undefined
   /** What takes the next response, within an AUTH exchange. */

@@ -14,12 +14,12 @@ import * as Pieces from "./Pieces.ts"
 import * as Commands from "./ServerCommands.ts"
 import type { Config } from "./ServerConfig.ts"
 import { settle } from "./ServerConfig.ts"
-import type { Action, Memory, Mode, State, Step } from "./ServerSession.ts"
+import type { Action, Channel, Memory, Mode, State, Step } from "./ServerSession.ts"
 import { answer, respond } from "./ServerSession.ts"
 import * as Transaction from "./ServerTransaction.ts"
 
 export { type Config, defaultExtensions, type Overrule, type Turn } from "./ServerConfig.ts"
-export type { Action, Memory, Message, Mode, State, Step } from "./ServerSession.ts"
+export type { Action, Channel, Memory, Message, Mode, State, Step } from "./ServerSession.ts"
 
 /** What a server remembers that no client has met yet. */
 export const noMemory: Memory = { connections: 0, messages: 0, exchanges: 0, greylisted: new Set() }
@@ -49,9 +49,9 @@ export const start = (config: Config, memory: Memory = noMemory): Step => {
  * The TLS handshake that the server waited for was successful. All that was known of the
  * client is forgotten (RFC 3207 §4.2). Changes nothing in a state that waits for no handshake.
  */
-export const tlsEstablished = (state: State): Step => {
+export const tlsEstablished = (state: State, channel?: Channel): Step => {
   if (state.mode._tag !== "Handshake") return [state, []]
-  const secure = Commands.fresh(state.settings, state.memory, true)
+  const secure = Commands.fresh(state.settings, state.memory, true, channel)
   return state.settings.implicitTls ? greet(secure) : [secure, []]
 }
 

@@ -50,8 +50,8 @@ export class Connection {
     return this.advance(SimulatedServer.receive({ ...this.state, memory: this.site.memory }, bytes))
   }
 
-  tlsEstablished(): Said {
-    return this.advance(SimulatedServer.tlsEstablished({ ...this.state, memory: this.site.memory }))
+  tlsEstablished(channel?: SimulatedServer.Channel): Said {
+    return this.advance(SimulatedServer.tlsEstablished({ ...this.state, memory: this.site.memory }, channel))
   }
 
   advance([state, actions]: SimulatedServer.Step): Said {

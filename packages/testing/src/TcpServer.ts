@@ -2,6 +2,7 @@
  * The simulated server on real sockets, `node:net` and `node:tls`, for tests of transports
  * and of programs that cannot be given one.
  */
+import { ChannelBinding } from "@postern/core"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -154,7 +155,7 @@ const serve = (socket: Net.Socket, site: Site, handshakes: Handshakes | undefine
   const secure = () =>
     handshakes?.(socket, (secured) => {
       secured.on("error", ignore)
-      converse(secured, connection, connection.tlsEstablished(), ignore)
+      converse(secured, connection, connection.tlsEstablished(channelOf(secured)), ignore)
     })
   if (site.config.implicitTls === true) {
     secure()
@@ -163,11 +164,30 @@ const serve = (socket: Net.Socket, site: Site, handshakes: Handshakes | undefine
   }
 }
 
+/** The server's view of the channel: what the client can be bound to, and whom its certificate names. */
+const channelOf = (secure: Tls.TLSSocket): SimulatedServer.Channel => {
+  const own = secure.getX509Certificate()
+  const endPoint = own && ChannelBinding.serverEndPoint(new Uint8Array(own.raw))
+  return {
+    channelBindings: [
+      ...secure.getProtocol() === "TLSv1.3" ? [exporter(secure)] : [],
+      ...endPoint === undefined ? [] : [endPoint]
+    ],
+    certificateIdentity: secure.authorized ? /^CN=(.*)$/m.exec(secure.getPeerX509Certificate()?.subject ?? "")?.[1] : undefined
+  }
+}
+
+const exporter = (secure: Tls.TLSSocket): ChannelBinding.ChannelBinding => ({
+  type: "tls-exporter",
+  data: new Uint8Array(secure.exportKeyingMaterial(32, ChannelBinding.exporterLabel, Buffer.alloc(0)))
+})
+
 const ignore = (): void => {}
 
 /** Speaks and listens until the connection ends or `handshake` has its turn. */
 const converse = (socket: Net.Socket, connection: Connection, first: Said, handshake: () => void): void => {
   const say = ({ bytes, next }: Said): void => {
+    if (next !== "listen") socket.off("data", hear)
     if (next === "handshake") {
       socket.pause()
       // Not before the 220 is out: the TLS socket writes past this one.
@@ -182,6 +202,7 @@ const converse = (socket: Net.Socket, connection: Connection, first: Said, hands
       socket.once("drain", () => socket.resume())
     }
   }
-  socket.on("data", (bytes: Uint8Array) => say(connection.receive(bytes)))
+  const hear = (bytes: Uint8Array): void => say(connection.receive(bytes))
+  socket.on("data", hear)
   say(first)
 }

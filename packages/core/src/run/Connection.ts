@@ -255,7 +255,9 @@ class Driver implements Live {
 
   // What replies tell about the connection, whichever Program asked.
   learn(command: Command.Command, reply: Reply.Reply): void {
-    this.owed = reply.code === 334 ? "response" : undefined
+    // Anywhere else a 334 asks for nothing: it is a reply that does not fit.
+    const inAuth = command._tag === "Auth" || command._tag === "AuthResponse"
+    this.owed = inAuth && reply.code === 334 ? "response" : undefined
     if (!Expect.isYes(command._tag, reply)) return
     if (command._tag === "Ehlo" || command._tag === "Lhlo" || command._tag === "Helo") {
       const answer = Expect.read(command, reply)

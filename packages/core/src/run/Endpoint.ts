@@ -40,7 +40,8 @@ const modes: Readonly<Record<string, Mode>> = {
 
 /** Reads a mode by name, in any case of letters. Fails with `InvalidInput`. */
 export const parseMode = (text: string): Result.Result<Mode, Reason.Of<"InvalidInput">> => {
-  const mode = modes[text.trim().toLowerCase().replace(/[-_ ]/g, "")]
+  const name = text.trim().toLowerCase().replace(/[-_ ]/g, "")
+  const mode = Object.hasOwn(modes, name) ? modes[name] : undefined
   return mode === undefined
     ? invalid("the security", `it is one of auto, plain, startTls, startTlsIfOffered, tls; not ${JSON.stringify(text)}`)
     : Result.succeed(mode)
@@ -82,9 +83,11 @@ const parseUrl = (text: string, override: Mode | undefined): Result.Result<Endpo
     return invalid("the URL", "it ends after the port: a path, query or fragment has no meaning here")
   }
   return Result.gen(function*() {
+    // The host of a URL with a scheme of its own comes percent-encoded too.
+    const host = yield* percentDecoded(url.hostname, "host")
     const user = yield* percentDecoded(url.username, "user name")
     const password = yield* percentDecoded(url.password, "password")
-    return yield* make(url.hostname, url.port === "" ? undefined : url.port, mode, user, password)
+    return yield* make(host ?? "", url.port === "" ? undefined : url.port, mode, user, password)
   })
 }
 
@@ -102,7 +105,7 @@ const parseHostPort = (text: string, mode: Mode = "auto"): Result.Result<Endpoin
   const match = hostPort.exec(text)
   if (match !== null) return make(match[1] ?? match[2] ?? "", match[3], mode)
   // An IPv6 address without brackets has no port.
-  return /^[0-9a-f:.]+$/i.test(text) && text.includes("::") || text.split(":").length === 8
+  return isIpv6(text)
     ? make(text, undefined, mode)
     : invalid("the endpoint", "it is a URL, host:port, or host and port with a blank between")
 }
@@ -124,23 +127,23 @@ export const make = (
     return { host: yield* hostName(host), port: number, mode, user, password: secret }
   })
 
+// Names of hosts are wider than the domains of mail: `_`, single labels and a dot at the end are in use.
+const namePattern = /^(?=.{1,253}$)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/i
+
 const hostName = (given: string): Result.Result<string, Reason.Of<"InvalidInput">> => {
   const host = given.replace(/^\[(.*)\]$/, "$1")
-  // Names of hosts are wider than the domains of mail: `_` and single labels are in use.
-  if (/^[a-z0-9._:%-]{1,253}$/i.test(host)) return Result.succeed(host.toLowerCase())
+  if (namePattern.test(host)) return Result.succeed(host.toLowerCase())
+  if (isIpv6(host)) return Result.succeed(host)
   return Result.mapError(
-    Address.parseDomain(decodeHost(host)),
+    Address.parseDomain(host),
     ({ problem }) => Reason.make("InvalidInput", { what: "the host", problem })
   )
 }
 
-// The host of a URL with a scheme of its own comes percent-encoded.
-const decodeHost = (host: string): string => {
-  try {
-    return decodeURIComponent(host)
-  } catch {
-    return host
-  }
+// With its zone where it has one (RFC 4007 §11).
+const isIpv6 = (host: string): boolean => {
+  const [, address] = /^([0-9a-f:.]+)(?:%[\w.~-]+)?$/i.exec(host) ?? []
+  return address !== undefined && URL.canParse(`http://[${address}]`)
 }
 
 const startTlsPorts: ReadonlySet<number> = new Set([25, 587, 2525])

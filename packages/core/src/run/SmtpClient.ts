@@ -131,9 +131,10 @@ const settle = (options: Options): Result.Result<Settings, Reason.Of<"InvalidInp
     const fromUrl = endpoint.user === undefined || endpoint.password === undefined
       ? undefined
       : Mechanism.password(endpoint.user, endpoint.password)
-    if (fromUrl === undefined && endpoint.user !== undefined && options.credentials === undefined) {
+    const half = fromUrl === undefined && (endpoint.user !== undefined || endpoint.password !== undefined)
+    if (half && options.credentials === undefined) {
       return yield* Result.fail(
-        Reason.make("InvalidInput", { what: "the endpoint", problem: "it names a user and no password" })
+        Reason.make("InvalidInput", { what: "the endpoint", problem: "it names a user or a password, and not both" })
       )
     }
     const tls = { ...options.tls, serverName: options.tls?.serverName ?? endpoint.host }

@@ -185,6 +185,7 @@ describe("hiding", () => {
     assert.strictEqual(secrets.hide("Rcpt", reply), reply)
     assert.strictEqual(secrets.hideAll("Rcpt", "tanstaaf"), "tanstaaf")
     assert.strictEqual(secrets.hideAll("AuthCancel", "tanst"), "<redacted>")
+    assert.notInclude(inspect(secrets, { depth: 9, showHidden: true }), "tanst")
   })
 })
 

@@ -168,6 +168,7 @@ export const explained = (scenario: Scenario, outcome: Outcome): void => {
     message
   )
   checkReason(reason)
+  assert.notStrictEqual(reason._tag, "OutOfSequence", "nothing that can be given to a client is out of sequence")
   assert.strictEqual(retry === "in doubt", reason._tag === "InDoubt")
   if (reason._tag !== "InvalidInput") assert.isNotEmpty(transcript)
   if (secret !== "") {

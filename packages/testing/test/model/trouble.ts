@@ -115,7 +115,10 @@ const inAuth: fc.Arbitrary<Overruled> = fc.record({
 const inMail: fc.Arbitrary<Overruled> = fc.record({
   turn: fc.constantFrom("Mail", "Rcpt", "Data", "Content"),
   nth,
-  by: reply(refusal)
+  by: fc.oneof({ weight: 3, arbitrary: reply(refusal) }, {
+    weight: 1,
+    arbitrary: reply(fc.constantFrom(250, 334, 354))
+  })
 })
 
 export const overruled: fc.Arbitrary<Overruled> = fc.oneof({ weight: 2, arbitrary: anywhere }, inAuth, inMail)
