@@ -155,6 +155,8 @@ const serve = (socket: Net.Socket, site: Site, handshakes: Handshakes | undefine
   const secure = () =>
     handshakes?.(socket, (secured) => {
       secured.on("error", ignore)
+      // A TLS socket that broke leaves the one below it open.
+      secured.once("close", () => socket.destroy())
       converse(secured, connection, connection.tlsEstablished(channelOf(secured)), ignore)
     })
   if (site.config.implicitTls === true) {
@@ -187,7 +189,6 @@ const ignore = (): void => {}
 /** Speaks and listens until the connection ends or `handshake` has its turn. */
 const converse = (socket: Net.Socket, connection: Connection, first: Said, handshake: () => void): void => {
   const say = ({ bytes, next }: Said): void => {
-    if (next !== "listen") socket.off("data", hear)
     if (next === "handshake") {
       socket.pause()
       // Not before the 220 is out: the TLS socket writes past this one.
@@ -202,7 +203,6 @@ const converse = (socket: Net.Socket, connection: Connection, first: Said, hands
       socket.once("drain", () => socket.resume())
     }
   }
-  const hear = (bytes: Uint8Array): void => say(connection.receive(bytes))
-  socket.on("data", hear)
+  socket.on("data", (bytes: Uint8Array) => say(connection.receive(bytes)))
   say(first)
 }

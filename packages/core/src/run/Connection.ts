@@ -167,7 +167,7 @@ class Driver implements Live {
           return Program.replies(reply)
         })
       case "Exchange":
-        this.phase = phaseOf(instruction.commands[0])
+        this.phase = phaseOf(instruction.commands[0], this.phase)
         return Effect.map(this.exchange(instruction.commands), (replies) => Program.replies(...replies))
       case "Payload":
         this.phase = "content"
@@ -455,4 +455,6 @@ const phases: Readonly<Partial<Record<Command.Tag, Phase>>> = {
   Quit: "quit"
 }
 
-const phaseOf = (command: Command.Command): Phase => phases[command._tag] ?? "idle"
+// RSET cleans up after a step: what went wrong went wrong there.
+const phaseOf = ({ _tag }: Command.Command, current: Phase): Phase =>
+  _tag === "Rset" ? current : phases[_tag] ?? "idle"

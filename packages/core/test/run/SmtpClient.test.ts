@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Command, Connection, Mechanism, Plain, Program, Reply, SmtpClient, Transport } from "@postern/core"
+import { Command, Connection, Mechanism, Plain, Program, type Reason, Reply, SmtpClient, type SmtpError, Transport } from "@postern/core"
 import { InMemory, type SimulatedServer } from "@postern/testing"
 import { Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -14,7 +14,7 @@ const simulated = Effect.fnUntraced(function*(server: SimulatedServer.Config, op
   return { ...memory, client }
 })
 
-const reasonOf = <A, R>(effect: Effect.Effect<A, { readonly reason: { readonly _tag: string } }, R>) =>
+const reasonOf = <A, R>(effect: Effect.Effect<A, SmtpError.SmtpError, R>): Effect.Effect<Reason.Reason, A, R> =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason)
 
 describe("send", () => {
@@ -112,7 +112,10 @@ describe("send", () => {
         const client = yield* SmtpClient.make({ endpoint: "mx.example:587" }).pipe(Effect.provide(layer))
         const fiber = yield* Effect.forkChild(client.send(message), { startImmediately: true })
         yield* Effect.yieldNow
-        yield* Fiber.interrupt(fiber)
+        const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+        // Where only the answer to QUIT is missing, that is waited for.
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.join(interruption)
         assert.lengthOf(yield* sessions, 1)
         assert.strictEqual(yield* open, 0, `after ${silentAfter} octets`)
       }
@@ -243,7 +246,7 @@ describe("auto", () => {
       const fiber = yield* Effect.forkChild(reasonOf(it.client.use(() => Effect.void)))
       yield* TestClock.adjust("15 seconds")
       yield* TestClock.adjust("30 seconds")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "TimedOut", step: "Greeting", limit: 15_000 })
+      assert.deepStrictEqual<Reason.Reason>(yield* Fiber.join(fiber), { _tag: "TimedOut", step: "Greeting", limit: 15_000 })
       done(it)
     }))
 
