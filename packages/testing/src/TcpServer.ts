@@ -154,7 +154,8 @@ const serve = (socket: Net.Socket, site: Site, handshakes: Handshakes | undefine
   socket.once("close", () => connection.end())
   const secure = () =>
     handshakes?.(socket, (secured) => {
-      secured.on("error", ignore)
+      // Of an error behind the handshake Node only tells.
+      secured.on("error", () => secured.destroy())
       // A TLS socket that broke leaves the one below it open.
       secured.once("close", () => socket.destroy())
       converse(secured, connection, connection.tlsEstablished(channelOf(secured)), ignore)
