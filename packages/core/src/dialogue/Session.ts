@@ -64,6 +64,9 @@ export interface Leads {
   readonly Rset: "ready"
 }
 
+/** The phase that a command leads to from `P`: RSET before EHLO leads nowhere. */
+type Led<P extends Phase, T extends keyof Leads> = T extends "Rset" ? (P extends "greeted" ? "greeted" : "ready") : Leads[T]
+
 const anywhere: ReadonlyArray<Command.Tag> = ["Noop", "Help", "Vrfy", "Expn", "Rset", "Quit"]
 const hello: ReadonlyArray<Command.Tag> = ["Ehlo", "Helo", "Lhlo"]
 
@@ -110,8 +113,8 @@ export class Session<out P extends Phase = Phase> {
   }
 
   /** Sends a command that leads to another phase and gives the session in that phase. Fails as {@link send} does. */
-  enter<C extends Of<Allowed[P] & keyof Leads>>(command: C): Program.Program<Session<Leads[C["_tag"]]>, Refusal> {
-    return advance(this, command) as Program.Program<Session<Leads[C["_tag"]]>, Refusal>
+  enter<C extends Of<Allowed[P] & keyof Leads>>(command: C): Program.Program<Session<Led<P, C["_tag"]>>, Refusal> {
+    return advance(this, command) as Program.Program<Session<Led<P, C["_tag"]>>, Refusal>
   }
 
   /** What refusals are explained by. */
@@ -128,7 +131,7 @@ export class Session<out P extends Phase = Phase> {
 }
 
 const advance = Program.fn(function*(session: Session, command: Of<keyof Leads>) {
-  if (!allowed[session.phase].includes(command._tag)) {
+  if (!allowed[session.phase].includes(command._tag) || !Object.hasOwn(leads, command._tag)) {
     return yield* Program.fail(Reason.make("OutOfSequence", { step: command._tag, phase: session.phase }))
   }
   switch (command._tag) {

@@ -256,7 +256,7 @@ class Driver implements Live {
   // What replies tell about the connection, whichever Program asked.
   learn(command: Command.Command, reply: Reply.Reply): void {
     // Anywhere else a 334 asks for nothing: it is a reply that does not fit.
-    const inAuth = command._tag === "Auth" || command._tag === "AuthResponse"
+    const inAuth = command._tag === "Auth" || command._tag === "AuthResponse" || command._tag === "AuthCancel"
     this.owed = inAuth && reply.code === 334 ? "response" : undefined
     if (!Expect.isYes(command._tag, reply)) return
     if (command._tag === "Ehlo" || command._tag === "Lhlo" || command._tag === "Helo") {

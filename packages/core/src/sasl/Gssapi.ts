@@ -43,7 +43,7 @@ const make = (name: string, underlying: "krb5" | "spnego"): Mechanism.Mechanism<
       return yield* Effect.fail(Mechanism.saslError("nul-in-credentials", "NUL or malformed text in the identity to act for"))
     }
     const gss = yield* (yield* GssContext).begin(`smtp@${host}`, underlying)
-    return yield* exchange(gss, authorizationId, undefined)
+    return yield* exchange(gss, underlying, authorizationId, undefined)
   }),
   server: () => ({ _tag: "Refused", problem: "there is no Kerberos realm here" })
 })
@@ -51,16 +51,23 @@ const make = (name: string, underlying: "krb5" | "spnego"): Mechanism.Mechanism<
 /** GSSAPI: Kerberos. */
 export const gssapi: Mechanism.Mechanism<GssContext> = make("GSSAPI", "krb5")
 
-/** GSS-SPNEGO: what the two sides negotiate, usually Kerberos. */
+/** GSS-SPNEGO: what the two sides negotiate, usually Kerberos. A server may end it with the context, or offer layers as GSSAPI does. */
 export const gssSpnego: Mechanism.Mechanism<GssContext> = make("GSS-SPNEGO", "spnego")
 
-// RFC 4752 §3.1: when no token is left to send, an empty response asks for the server's offer.
-const exchange = (gss: Gss, authorizationId: string, token: Uint8Array | undefined): Effect.Effect<Step, Mechanism.SaslError> =>
-  Effect.map(gss.step(token), (ours) => ({
-    response: Redacted.make(ours.token ?? new Uint8Array(0)),
-    next: (challenge) => ours.complete ? agree(gss, authorizationId, challenge) : exchange(gss, authorizationId, challenge),
-    verified: false
-  }))
+// RFC 4752 §3.1: when no token is left to send, an empty response asks for the server's
+// offer. Microsoft's GSS-SPNEGO ends with the context, which is mutual.
+const exchange = (
+  gss: Gss,
+  underlying: "krb5" | "spnego",
+  authorizationId: string,
+  token: Uint8Array | undefined
+): Effect.Effect<Step, Mechanism.SaslError> =>
+  Effect.map(gss.step(token), (ours) => {
+    const response = Redacted.make(ours.token ?? new Uint8Array(0))
+    const next = (challenge: Uint8Array) =>
+      ours.complete ? agree(gss, authorizationId, challenge) : exchange(gss, underlying, authorizationId, challenge)
+    return { response, next, verified: ours.complete && underlying === "spnego" }
+  })
 
 /** The mask of the offer that stands for no security layer. */
 const noLayer = 1

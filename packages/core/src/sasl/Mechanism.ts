@@ -5,6 +5,7 @@
  * A mechanism is a value and needs no registration. One's own is written like those
  * here: an object of this interface, in one file.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { ChannelBinding } from "./ChannelBinding.ts"
@@ -229,6 +230,21 @@ export const allowWithoutTls = <R>(mechanism: Mechanism<R>): Mechanism<R> => ({
   ...mechanism,
   traits: { ...mechanism.traits, withoutTls: true }
 })
+
+/** The mechanism with what it needs given: it can be used like those that need nothing. */
+export const provide = <R>(mechanism: Mechanism<R>, context: Context.Context<R>): Mechanism => {
+  const follow = (step: ClientStep<R>): ClientStep => {
+    const { next } = step
+    return {
+      ...step,
+      next: next && ((challenge) => Effect.provideContext(Effect.map(next(challenge), follow), context))
+    }
+  }
+  return {
+    ...mechanism,
+    client: (credentials, given) => Effect.provideContext(Effect.map(mechanism.client(credentials, given), follow), context)
+  }
+}
 
 const controls = /[\u0001-\u001f\u007f]/
 

@@ -1,51 +1,53 @@
+/**
+ * The phases of a session: which commands each allows, where they lead, and that
+ * types which were evaded are of no use.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Address, Capabilities, Command, Expect, Program, Reason, Reply, Session } from "@postern/core"
 import { Explore } from "@postern/testing"
 import { Redacted, Result } from "effect"
 
-const domain = Result.getOrThrow(Address.parseDomain("client.example"))
-const facts: Session.Facts = {
-  host: "mx.example",
-  greeting: Reply.make(220, "mx.example"),
-  capabilities: Capabilities.fromEhlo(Reply.make(250, ["mx.example", "STARTTLS", "AUTH PLAIN"])),
-  tls: undefined,
-  authenticated: undefined
-}
-const session = <P extends Session.Phase>(phase: P) => new Session.Session(phase, facts)
+const get = <A, E>(result: Result.Result<A, E>): A => Result.getOrThrow(result)
+const domain = get(Address.parseDomain("client.example"))
+const mailbox = get(Address.parse("ann@a.example"))
 
-/** One command of each kind. */
-const commands: { readonly [T in Command.Tag]: Command.Command } = {
+const commands: { readonly [T in Command.Tag]: Extract<Command.Command, { readonly _tag: T }> } = {
   Ehlo: Command.ehlo(domain),
   Helo: Command.helo(domain),
   Lhlo: Command.lhlo(domain),
   StartTls: Command.startTls,
-  Auth: Result.getOrThrow(Command.auth("PLAIN")),
+  Auth: get(Command.auth("PLAIN")),
   AuthResponse: Command.authResponse(Redacted.make(new Uint8Array(1))),
   AuthCancel: Command.authCancel,
-  Mail: Command.mail(null),
-  Rcpt: Command.rcpt("postmaster"),
+  Mail: Command.mail(mailbox),
+  Rcpt: Command.rcpt(mailbox),
   Data: Command.data,
-  Bdat: Result.getOrThrow(Command.bdat(1, true)),
+  Bdat: get(Command.bdat(1, true)),
   Rset: Command.rset,
   Noop: Command.noop,
-  Vrfy: Result.getOrThrow(Command.vrfy("ann")),
-  Expn: Result.getOrThrow(Command.expn("list")),
+  Vrfy: get(Command.vrfy("ann")),
+  Expn: get(Command.expn("list")),
   Help: Command.help,
   Quit: Command.quit,
-  Etrn: Result.getOrThrow(Command.etrn("a.example")),
-  Xclient: Result.getOrThrow(Command.xclient({ NAME: "x" }))
+  Etrn: get(Command.etrn("a.example")),
+  Xclient: get(Command.xclient({ NAME: "client.example" }))
 }
+const tags = Object.keys(commands) as ReadonlyArray<Command.Tag>
 
-const anywhere = ["Noop", "Help", "Vrfy", "Expn", "Rset", "Quit"]
-/** RFC 5321 §4.1.4: what may be said when. */
-const allowed: Readonly<Record<Session.Phase, ReadonlyArray<string>>> = {
-  greeted: [...anywhere, "Ehlo", "Helo", "Lhlo"],
-  ready: [...anywhere, "Ehlo", "Helo", "Lhlo", "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Etrn", "Xclient"],
+const anywhere: ReadonlyArray<Command.Tag> = ["Noop", "Help", "Vrfy", "Expn", "Rset", "Quit"]
+const hello: ReadonlyArray<Command.Tag> = ["Ehlo", "Helo", "Lhlo"]
+
+/** RFC 5321 §4.1.4, and each extension's own rule. */
+const allowed: Readonly<Record<Session.Phase, ReadonlyArray<Command.Tag>>> = {
+  greeted: [...anywhere, ...hello],
+  ready: [...anywhere, ...hello, "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Etrn", "Xclient"],
   sender: [...anywhere, "Rcpt"],
   envelope: [...anywhere, "Rcpt", "Data", "Bdat"],
   content: []
 }
-const leads: Readonly<Record<string, Session.Phase>> = {
+const phases = Object.keys(allowed) as ReadonlyArray<Session.Phase>
+
+const leads: Readonly<Partial<Record<Command.Tag, Session.Phase>>> = {
   Ehlo: "ready",
   Helo: "ready",
   Lhlo: "ready",
@@ -55,101 +57,149 @@ const leads: Readonly<Record<string, Session.Phase>> = {
   Rset: "ready"
 }
 
-// As a program outside of the types would call it.
-type Loose = { readonly send: (command: Command.Command) => Program.Program<unknown, unknown>; readonly enter: Loose["send"] }
-const loose = (phase: Session.Phase) => session(phase) as unknown as Loose
-
-const yes = (command: Command.Command): Reply.Reply => {
-  const [code] = Object.keys(Expect.table[command._tag].yes)
-  return Reply.make(Number(code), "ok")
+const facts: Session.Facts = {
+  host: "mx.example",
+  port: 587,
+  greeting: Reply.make(220, "mx.example"),
+  capabilities: Capabilities.fromEhlo(Reply.make(250, ["mx.example", "AUTH PLAIN", "STARTTLS"])),
+  tls: Explore.tlsFacts,
+  authenticated: { identity: "ann", mechanism: "PLAIN" }
 }
 
-for (const phase of ["greeted", "ready", "sender", "envelope", "content"] as const) {
-  describe(`in the phase "${phase}"`, () => {
-    for (const command of Object.values(commands)) {
-      const may = allowed[phase].includes(command._tag)
-      const reason = Result.fail(Reason.make("OutOfSequence", { step: command._tag, phase }))
+/** A session whose types forbid nothing. */
+interface Untyped {
+  readonly phase: Session.Phase
+  readonly facts: Session.Facts
+  readonly send: (command: Command.Command) => Program.Program<unknown, unknown>
+  readonly enter: (command: Command.Command) => Program.Program<Session.Session, unknown>
+}
+const untyped = (phase: Session.Phase): Untyped => new Session.Session(phase, facts) as unknown as Untyped
 
-      it(`${command._tag} ${may ? "goes out" : "does not"}`, () => {
-        const { end, said } = Program.rehearse(loose(phase).send(command), () => Program.replies(Reply.make(550, "no")))
-        if (may) {
-          assert.deepStrictEqual(said[0]?.instruction, { _tag: "Exchange", commands: [command] })
-        } else {
-          assert.deepStrictEqual(end, reason)
-          assert.lengthOf(said, 0)
+const yes = (tag: Command.Tag): Reply.Reply | undefined => {
+  const [code] = Object.keys(Expect.table[tag].yes)
+  return code === undefined ? undefined : Reply.make(Number(code), "yes")
+}
+
+describe("each command in each phase", () => {
+  it("is known here", () => {
+    assert.deepStrictEqual([...tags, "Greeting", "Content"].toSorted(), Object.keys(Expect.table).toSorted())
+  })
+
+  for (const phase of phases) {
+    for (const tag of tags) {
+      const command = commands[tag]
+      const outOfSequence = Result.fail(Reason.make("OutOfSequence", { step: tag, phase }))
+      const said = [{ _tag: "Exchange" as const, commands: [command] }]
+
+      if (!allowed[phase].includes(tag)) {
+        it(`${phase}: ${tag} is not sent`, () => {
+          for (const program of [untyped(phase).send(command), untyped(phase).enter(command)]) {
+            const rehearsal = Program.rehearse(program, () => Program.replies(Reply.make(250, "never")))
+            assert.lengthOf(rehearsal.said, 0)
+            assert.deepStrictEqual(rehearsal.end, outOfSequence)
+          }
+        })
+        continue
+      }
+
+      it(`${phase}: ${tag} is sent, and its answer is its type's`, () => {
+        const reply = yes(tag) ?? Reply.make(501, "cancelled")
+        const { end, said: all } = Program.rehearse(untyped(phase).send(command), [Program.replies(reply)])
+        assert.deepStrictEqual(all.map(({ instruction }) => instruction), said)
+        assert.deepStrictEqual(end, Expect.read(command, reply))
+        assert.strictEqual(end?._tag, tag === "AuthCancel" ? "Failure" : "Success")
+      })
+
+      it(`${phase}: a refused ${tag} leaves the session as it is`, () => {
+        for (const no of [Reply.make(451, "not now"), Reply.make(550, "no"), Reply.make(421, "bye")]) {
+          const session = untyped(phase)
+          const refused = Result.fail(Expect.refused(tag, no))
+          assert.deepStrictEqual(Program.rehearse(session.send(command), [Program.replies(no)]).end, refused)
+          if (leads[tag] !== undefined) {
+            assert.deepStrictEqual(Program.rehearse(session.enter(command), [Program.replies(no)]).end, refused)
+          }
+          assert.strictEqual(session.phase, phase)
+          assert.strictEqual(session.facts, facts)
         }
       })
 
-      if (leads[command._tag] === undefined) continue
-      it(`${command._tag} ${may ? "leads on" : "leads nowhere"}`, () => {
-        const { end, said } = Program.rehearse(loose(phase).enter(command), [Program.replies(yes(command))])
-        if (!may) {
-          assert.deepStrictEqual(end, reason)
-          assert.lengthOf(said, 0)
-          return
+      const next = tag === "Rset" && phase === "greeted" ? "greeted" : leads[tag]
+      if (next === undefined) {
+        it(`${phase}: ${tag} leads nowhere`, () => {
+          const { end, said: all } = Program.rehearse(untyped(phase).enter(command), () => Program.replies(Reply.make(250, "ok")))
+          assert.lengthOf(all, 0)
+          assert.deepStrictEqual(end, outOfSequence)
+        })
+        continue
+      }
+
+      it(`${phase}: ${tag} leads to ${next}`, () => {
+        const { end, said: all } = Program.rehearse(untyped(phase).enter(command), [Program.replies(yes(tag) ?? assert.fail())])
+        assert.deepStrictEqual(all.map(({ instruction }) => instruction), said)
+        assert.isTrue(end !== undefined && Result.isSuccess(end))
+        if (end === undefined || Result.isFailure(end)) return
+        const entered = end.success
+        assert.strictEqual(entered.phase, next)
+        if (hello.includes(tag)) {
+          // What the server says now is what counts; the peer, TLS and the identity stay.
+          assert.deepStrictEqual(entered.facts, { ...facts, capabilities: entered.facts.capabilities })
+          assert.deepStrictEqual(entered.facts.capabilities?.auth, [])
+          assert.strictEqual(entered.facts.capabilities?.extended, tag !== "Helo")
+        } else {
+          assert.deepStrictEqual(entered.facts, facts)
         }
-        const after = end !== undefined && Result.isSuccess(end) ? end.success : undefined
-        assert.isTrue(after instanceof Session.Session)
-        if (after instanceof Session.Session) {
-          // Before EHLO there is nothing that RSET could make ready.
-          assert.strictEqual(after.phase, phase === "greeted" && command._tag === "Rset" ? "greeted" : leads[command._tag])
-          assert.strictEqual(after.facts.greeting, facts.greeting)
-        }
-        const refusal = Reply.make(550, "no")
-        assert.deepStrictEqual(
-          Program.rehearse(loose(phase).enter(command), [Program.replies(refusal)]).end,
-          Result.fail(Expect.refused(command._tag, refusal))
-        )
       })
     }
-  })
-}
+  }
+})
 
-describe("a session", () => {
-  it("is a value: entering a phase leaves the old session as it was", () => {
-    const before = session("ready")
-    Program.rehearse(before.enter(Command.mail(null)), [Program.replies(Reply.make(250, "ok"))])
-    assert.strictEqual(before.phase, "ready")
+describe("a whole transaction by hand", () => {
+  it("goes through every phase, by the types", () => {
+    const program = Program.gen(function*() {
+      const greeted = new Session.Session("greeted", { ...facts, capabilities: undefined })
+      const ready = yield* greeted.enter(commands.Ehlo)
+      const sender = yield* ready.enter(commands.Mail)
+      const envelope = yield* sender.enter(commands.Rcpt)
+      const more = yield* envelope.enter(commands.Rcpt)
+      const content = yield* more.enter(commands.Data)
+      return yield* Session.content(content, new TextEncoder().encode(".x\n"), ["<ann@a.example>"])
+    })
+    const ok = Reply.make(250, "ok")
+    const { end, said } = Program.rehearse(program, [ok, ok, ok, ok, Reply.make(354, "go"), ok].map((reply) => Program.replies(reply)))
+    assert.deepStrictEqual(end, Result.succeed(ok))
+    assert.deepStrictEqual(said.at(-1)?.instruction, {
+      _tag: "Payload",
+      content: new TextEncoder().encode("..x\r\n.\r\n"),
+      recipients: ["<ann@a.example>"]
+    })
   })
 
-  it("EHLO again replaces what was offered", () => {
-    const { end } = Program.rehearse(session("ready").enter(Command.ehlo(domain)), [Program.replies(Reply.make(250, ["mx.example", "SIZE 9"]))])
-    const after = end === undefined ? undefined : Result.getOrUndefined(end)
-    assert.deepInclude(after?.facts.capabilities ?? {}, { size: 9, startTls: false, auth: [] })
+  it("RSET goes back to where MAIL may be said, and before EHLO to where it may not", () => {
+    const ok = [Program.replies(Reply.make(250, "ok"))]
+    const back = Program.rehearse(new Session.Session("envelope", facts).enter(Command.rset), ok).end
+    assert.deepStrictEqual(back, Result.succeed(new Session.Session("ready", facts)))
+    const early = Program.rehearse(new Session.Session("greeted", facts).enter(Command.rset), ok).end
+    const still: Result.Result<Session.Session<"greeted">, unknown> | undefined = early
+    assert.deepStrictEqual(still, Result.succeed(new Session.Session("greeted", facts)))
   })
+})
 
-  it("knows what explains a refusal", () => {
-    assert.deepStrictEqual(session("ready").known, {
-      encrypted: false,
+describe("what a session knows", () => {
+  it("explains refusals", () => {
+    assert.deepStrictEqual(new Session.Session("ready", facts).known, {
+      encrypted: true,
       authOffered: ["PLAIN"],
       startTlsOffered: true,
-      authenticated: false,
-      identity: undefined
-    })
-    const secured = new Session.Session("ready", {
-      ...facts,
-      capabilities: undefined,
-      tls: Explore.tlsFacts,
-      authenticated: { identity: "ann", mechanism: "PLAIN" }
-    })
-    assert.deepStrictEqual(secured.known, {
-      encrypted: true,
-      authOffered: [],
-      startTlsOffered: false,
       authenticated: true,
       identity: "ann"
     })
-  })
-
-  it("content goes out with its dots and line ends made safe", () => {
-    const { said } = Program.rehearse(
-      Session.content(session("content"), new TextEncoder().encode(".\n..x\r\nQUIT"), ["<ben@b.example>"]),
-      [Program.replies(Reply.make(250, "ok"))]
-    )
-    const [{ instruction }] = said as readonly [Program.Rehearsed]
-    assert.strictEqual(instruction._tag, "Payload")
-    if (instruction._tag !== "Payload") return
-    assert.strictEqual(new TextDecoder().decode(instruction.content), "..\r\n...x\r\nQUIT\r\n.\r\n")
-    assert.deepStrictEqual(instruction.recipients, ["<ben@b.example>"])
+    const nothing = { ...facts, capabilities: undefined, tls: undefined, authenticated: undefined }
+    assert.deepStrictEqual(new Session.Session("greeted", nothing).known, {
+      encrypted: false,
+      authOffered: [],
+      startTlsOffered: false,
+      authenticated: false,
+      identity: undefined
+    })
   })
 })

@@ -90,4 +90,13 @@ describe("GSSAPI laws", () => {
     assert.strictEqual(refused({ _tag: "Kerberos", authorizationId: "a\0b" }), "nul-in-credentials")
     assert.isFalse(Gssapi.gssapi.accepts(Mechanism.password("a", Redacted.make("b"))))
   })
+
+  it("GSS-SPNEGO may be believed once its context is complete", () => {
+    const steps = Effect.gen(function*() {
+      const first = yield* Gssapi.gssSpnego.client({ _tag: "Kerberos", authorizationId: undefined }, { host: "h", offered: [], secure: true })
+      const second = first.next === undefined ? first : yield* first.next(theirs)
+      return [first.verified, second.verified]
+    })
+    assert.deepStrictEqual(Effect.runSync(Effect.provideService(steps, Gssapi.GssContext, context())), [false, true])
+  })
 })

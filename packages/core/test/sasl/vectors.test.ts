@@ -37,12 +37,6 @@ const files: ReadonlyArray<
   [CramMd5.cramMd5, cramMd5]
 ]
 
-/** Vectors that no mechanism sees, and why. */
-const elsewhere = new Map([
-  ["cram-md5/malformed-base64", "a challenge that is no base64 is refused by Authenticate"],
-  ["cram-md5/rfc4954-s4.1", "the secret was not published"]
-])
-
 const octets = (base64: string) => Uint8Array.from(Buffer.from(base64, "base64"))
 
 /** What a mechanism gets of a server's line: what base64 says, or, for prompts that are none, the text as it stands. */
@@ -76,20 +70,23 @@ const play = Effect.fnUntraced(function*(mechanism: Mechanism.Mechanism, vector:
 })
 
 /** Runs the server of a mechanism over what the client of the vector sent. */
-const serve = (mechanism: Mechanism.Mechanism, vector: Vector): Mechanism.ServerStep => {
-  const { username, password, challenge } = vector.inputs
-  const [, nonce = "n", host = "h"] = /^<(.*)@(.*)>$/.exec(challenge ?? "") ?? []
+const serve = (
+  mechanism: Mechanism.Mechanism,
+  vector: Vector,
+  passwordOf: Mechanism.ServerContext["passwordOf"] = (user) =>
+    user === vector.inputs.username ? Redacted.make(vector.inputs.password ?? "") : undefined
+) => {
+  const [, nonce = "n", host = "h"] = /^<(.*)@(.*)>$/.exec(vector.inputs.challenge ?? "") ?? []
   const responses = vector.exchange.filter(({ from }) => from === "client").map(({ base64 }) => octets(base64 ?? ""))
   const initial = vector.exchange[0]?.from === "client" ? responses.shift() : undefined
-  let step = mechanism.server(
-    { host, nonce, passwordOf: (user) => user === username ? Redacted.make(password ?? "") : undefined },
-    initial
-  )
+  const challenges: Array<Uint8Array> = []
+  let end = mechanism.server({ host, nonce, passwordOf }, initial)
   for (const response of responses) {
-    if (step._tag !== "Challenge") break
-    step = step.next(response)
+    if (end._tag !== "Challenge") break
+    challenges.push(end.challenge)
+    end = end.next(response)
   }
-  return step
+  return { challenges, end }
 }
 
 for (const [usual, { count, vectors }] of files) {
@@ -98,14 +95,21 @@ for (const [usual, { count, vectors }] of files) {
 
     for (const vector of vectors) {
       const { id, exchange, outcome } = vector
-      const note = elsewhere.get(id)
-      if (note !== undefined) {
-        it.skip(`${id}: ${note}`, () => {})
-        continue
-      }
       const mechanism = usual === Login.login && vector.inputs.initialResponse === true
         ? Login.loginWithInitialResponse
         : usual
+      // A challenge that is no base64 is refused before a mechanism sees it: dialogue/Authenticate.test.ts.
+      if (outcome.reason === "bad-base64") continue
+      if (outcome.result === "parse-only") {
+        it(`${id}: its secret was not published; server`, () => {
+          const asked: Array<string> = []
+          const { challenges, end } = serve(mechanism, vector, (user) => void asked.push(user))
+          assert.deepStrictEqual(challenges, [octets(exchange[0]?.base64 ?? "")])
+          assert.deepStrictEqual(asked, [vector.inputs.username])
+          assert.strictEqual(end._tag, "Refused")
+        })
+        continue
+      }
       if (outcome.result === "client-refuse" || outcome.result === "client-abort") {
         it(`${id}: ${outcome.reason}`, () => {
           const result = Effect.runSync(Effect.result(play(mechanism, vector)))
@@ -126,7 +130,7 @@ for (const [usual, { count, vectors }] of files) {
       if (outcome.result !== "success" || (vector.inputs.challenge === null)) continue
       const { authzid, username } = vector.inputs
       it(`${id}: server`, () => {
-        const end = serve(mechanism, vector)
+        const { end } = serve(mechanism, vector)
         if (authzid && authzid !== username) {
           assert.deepStrictEqual(end, { _tag: "Refused", problem: "not authorized to the requested identity" })
         } else {
