@@ -65,7 +65,8 @@ export interface Leads {
 }
 
 /** The phase that a command leads to from `P`: RSET before EHLO leads nowhere. */
-type Led<P extends Phase, T extends keyof Leads> = T extends "Rset" ? (P extends "greeted" ? "greeted" : "ready") : Leads[T]
+type Led<P extends Phase, T extends keyof Leads> = T extends "Rset" ? (P extends "greeted" ? "greeted" : "ready") :
+  Leads[T]
 
 const anywhere: ReadonlyArray<Command.Tag> = ["Noop", "Help", "Vrfy", "Expn", "Rset", "Quit"]
 const hello: ReadonlyArray<Command.Tag> = ["Ehlo", "Helo", "Lhlo"]

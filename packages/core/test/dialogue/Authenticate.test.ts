@@ -61,9 +61,17 @@ const play = <A, E>(program: Program.Program<A, E>, server: ReadonlyArray<string
   return { end, lines, unread: answers.length }
 }
 
-const run = (mechanism: Mechanism.Mechanism | Choose.Authenticator, server: ReadonlyArray<string>, credentials: Mechanism.Credentials = tim) =>
+const run = (
+  mechanism: Mechanism.Mechanism | Choose.Authenticator,
+  server: ReadonlyArray<string>,
+  credentials: Mechanism.Credentials = tim
+) =>
   play(
-    Authenticate.authenticate(ready(everyMechanism), credentials, typeof mechanism === "function" ? mechanism : Choose.inOrder(mechanism)),
+    Authenticate.authenticate(
+      ready(everyMechanism),
+      credentials,
+      typeof mechanism === "function" ? mechanism : Choose.inOrder(mechanism)
+    ),
     server
   )
 
@@ -200,7 +208,13 @@ describe("`*` ends an exchange that cannot go on", () => {
       })
   }
   const cases: ReadonlyArray<readonly [string, Mechanism.Mechanism, ReadonlyArray<string>, string, string]> = [
-    ["a challenge that is no base64", CramMd5.cramMd5, ["334 <1@mx.example>"], "AUTH CRAM-MD5", "a challenge that is no base64"],
+    [
+      "a challenge that is no base64",
+      CramMd5.cramMd5,
+      ["334 <1@mx.example>"],
+      "AUTH CRAM-MD5",
+      "a challenge that is no base64"
+    ],
     ["a challenge after the last response", Plain.plain, ["334 "], `AUTH PLAIN ${plainTim}`, "an unexpected challenge"],
     ["a challenge the mechanism does not take", mistaken, ["334 "], "AUTH PLAIN", "the moon is wrong"],
     ["an empty challenge of CRAM-MD5", CramMd5.cramMd5, ["334 "], "AUTH CRAM-MD5", "the challenge is empty"]
@@ -301,7 +315,9 @@ describe("after a refusal", () => {
         { mechanism: "PLAIN", outcome: "refused", reply: reply(answer) }
       ])
       // The same after a challenge.
-      const later = failure(run(Choose.inOrder(CramMd5.cramMd5, Plain.plain), [`334 ${base64("<1@h>")}`, answer, "235 never"]).end)
+      const later = failure(
+        run(Choose.inOrder(CramMd5.cramMd5, Plain.plain), [`334 ${base64("<1@h>")}`, answer, "235 never"]).end
+      )
       assert.strictEqual(later._tag === "AuthenticationFailed" ? later.why : later._tag, why)
     })
   }
@@ -327,7 +343,10 @@ describe("after a refusal", () => {
 
   it("421 closes the session, whenever it comes", () => {
     const bye = "421 4.7.0 too many failures"
-    assert.deepStrictEqual(failure(run(two, [bye]).end), Reason.make("ServiceClosing", { step: "Auth", reply: reply(bye) }))
+    assert.deepStrictEqual(
+      failure(run(two, [bye]).end),
+      Reason.make("ServiceClosing", { step: "Auth", reply: reply(bye) })
+    )
     assert.deepStrictEqual(
       failure(run(Login.login, ["334 VXNlcm5hbWU6", bye]).end),
       Reason.make("ServiceClosing", { step: "AuthResponse", reply: reply(bye) })
@@ -355,7 +374,10 @@ describe("before anything is said", () => {
   it("credentials that cannot be sent are refused", () => {
     const { end, lines } = run(Plain.plain, ["235 never"], Mechanism.password("", Redacted.make("p")))
     assert.lengthOf(lines, 0)
-    assert.deepStrictEqual(failure(end), Reason.make("InvalidInput", { what: "the credentials", problem: "the user name is empty" }))
+    assert.deepStrictEqual(
+      failure(end),
+      Reason.make("InvalidInput", { what: "the credentials", problem: "the user name is empty" })
+    )
   })
 
   it("a mechanism without a name is refused", () => {
@@ -438,7 +460,11 @@ for (const [mechanism, vectors] of files) {
       const { id, inputs, outcome } = vector
       // The secret of this one was not published: no client can say its lines.
       if (inputs.password === null) continue
-      const credentials = Mechanism.password(inputs.username, Redacted.make(inputs.password), inputs.authzid ?? undefined)
+      const credentials = Mechanism.password(
+        inputs.username,
+        Redacted.make(inputs.password),
+        inputs.authzid ?? undefined
+      )
       const authenticator = Choose.inOrder(formOf(mechanism, vector), CramMd5.cramMd5, Login.login)
       const { end, lines } = run(authenticator, serverLines(vector), credentials)
 
@@ -447,7 +473,10 @@ for (const [mechanism, vectors] of files) {
         switch (outcome.result) {
           case "success":
             assert.deepStrictEqual(lines, expected)
-            assert.deepStrictEqual(succeeds(end), { identity: inputs.authzid ?? inputs.username, mechanism: mechanism.name })
+            assert.deepStrictEqual(succeeds(end), {
+              identity: inputs.authzid ?? inputs.username,
+              mechanism: mechanism.name
+            })
             return
           case "client-refuse":
             assert.lengthOf(lines, 0)
@@ -524,7 +553,8 @@ describe("SMTP-AUTH vectors", () => {
     "smtp-auth/starttls/auth-list-discarded": ({ inputs, outcome }) => {
       const scram = saying("SCRAM-SHA-256", new Uint8Array(1))
       const select = (offer = "") =>
-        play(Authenticate.authenticate(ready(offer.slice("250-".length)), tim, Choose.inOrder(Plain.plain, scram)), []).lines[0]
+        play(Authenticate.authenticate(ready(offer.slice("250-".length)), tim, Choose.inOrder(Plain.plain, scram)), [])
+          .lines[0]
       assert.strictEqual(select(inputs.before), `AUTH PLAIN ${plainTim}\r\n`)
       assert.strictEqual(select(inputs.after), `AUTH ${outcome.mechanism} AA==\r\n`)
     },

@@ -17,7 +17,10 @@ const facts: Session.Facts = {
 const greeted = new Session.Session("greeted", facts)
 
 const hello = (...answers: ReadonlyArray<Reply.Reply>) => {
-  const { end, pending, said } = Program.rehearse(Hello.hello(greeted, domain), answers.map((reply) => Program.replies(reply)))
+  const { end, pending, said } = Program.rehearse(
+    Hello.hello(greeted, domain),
+    answers.map((reply) => Program.replies(reply))
+  )
   assert.isUndefined(pending)
   return { end, lines: Explore.linesSent(said) }
 }

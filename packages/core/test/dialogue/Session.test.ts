@@ -89,7 +89,7 @@ describe("each command in each phase", () => {
     for (const tag of tags) {
       const command = commands[tag]
       const outOfSequence = Result.fail(Reason.make("OutOfSequence", { step: tag, phase }))
-      const said = [{ _tag: "Exchange" as const, commands: [command] }]
+      const said: ReadonlyArray<Program.Instruction> = [{ _tag: "Exchange", commands: [command] }]
 
       if (!allowed[phase].includes(tag)) {
         it(`${phase}: ${tag} is not sent`, () => {
@@ -126,7 +126,10 @@ describe("each command in each phase", () => {
       const next = tag === "Rset" && phase === "greeted" ? "greeted" : leads[tag]
       if (next === undefined) {
         it(`${phase}: ${tag} leads nowhere`, () => {
-          const { end, said: all } = Program.rehearse(untyped(phase).enter(command), () => Program.replies(Reply.make(250, "ok")))
+          const { end, said: all } = Program.rehearse(
+            untyped(phase).enter(command),
+            () => Program.replies(Reply.make(250, "ok"))
+          )
           assert.lengthOf(all, 0)
           assert.deepStrictEqual(end, outOfSequence)
         })
@@ -134,7 +137,9 @@ describe("each command in each phase", () => {
       }
 
       it(`${phase}: ${tag} leads to ${next}`, () => {
-        const { end, said: all } = Program.rehearse(untyped(phase).enter(command), [Program.replies(yes(tag) ?? assert.fail())])
+        const { end, said: all } = Program.rehearse(untyped(phase).enter(command), [
+          Program.replies(yes(tag) ?? assert.fail())
+        ])
         assert.deepStrictEqual(all.map(({ instruction }) => instruction), said)
         assert.isTrue(end !== undefined && Result.isSuccess(end))
         if (end === undefined || Result.isFailure(end)) return
@@ -165,7 +170,10 @@ describe("a whole transaction by hand", () => {
       return yield* Session.content(content, new TextEncoder().encode(".x\n"), ["<ann@a.example>"])
     })
     const ok = Reply.make(250, "ok")
-    const { end, said } = Program.rehearse(program, [ok, ok, ok, ok, Reply.make(354, "go"), ok].map((reply) => Program.replies(reply)))
+    const { end, said } = Program.rehearse(
+      program,
+      [ok, ok, ok, ok, Reply.make(354, "go"), ok].map((reply) => Program.replies(reply))
+    )
     assert.deepStrictEqual(end, Result.succeed(ok))
     assert.deepStrictEqual(said.at(-1)?.instruction, {
       _tag: "Payload",

@@ -11,13 +11,18 @@ const before: Session.Facts = {
   host: "mx.example",
   port: 587,
   greeting: Reply.make(220, "mx.example ESMTP"),
-  capabilities: Capabilities.fromEhlo(Reply.make(250, ["mx.example", "STARTTLS", "AUTH PLAIN LOGIN", "SIZE 1", "PIPELINING"])),
+  capabilities: Capabilities.fromEhlo(
+    Reply.make(250, ["mx.example", "STARTTLS", "AUTH PLAIN LOGIN", "SIZE 1", "PIPELINING"])
+  ),
   tls: undefined,
   authenticated: { identity: "mallory", mechanism: "ANONYMOUS" }
 }
 
 const upgrade = (answers: ReadonlyArray<Program.Answer>, phase: Session.Phase = "ready") =>
-  Program.rehearse(StartTls.startTls(new Session.Session(phase, before) as Session.Session<"ready">, domain, options), answers)
+  Program.rehearse(
+    StartTls.startTls(new Session.Session(phase, before) as Session.Session<"ready">, domain, options),
+    answers
+  )
 
 const tags = (said: ReadonlyArray<Program.Rehearsed>): ReadonlyArray<string> =>
   said.map(({ instruction }) => instruction._tag === "Exchange" ? instruction.commands[0]._tag : instruction._tag)
@@ -38,14 +43,16 @@ describe("STARTTLS", () => {
     const { end } = upgrade([consent, tls, Program.replies(after)])
     assert.deepStrictEqual(
       end,
-      Result.succeed(new Session.Session("ready", {
-        host: "mx.example",
-        port: 587,
-        greeting: before.greeting,
-        capabilities: Capabilities.fromEhlo(after),
-        tls: Explore.tlsFacts,
-        authenticated: undefined
-      }))
+      Result.succeed(
+        new Session.Session("ready", {
+          host: "mx.example",
+          port: 587,
+          greeting: before.greeting,
+          capabilities: Capabilities.fromEhlo(after),
+          tls: Explore.tlsFacts,
+          authenticated: undefined
+        })
+      )
     )
     if (end === undefined || Result.isFailure(end)) return
     assert.deepStrictEqual(end.success.known, {
@@ -58,7 +65,12 @@ describe("STARTTLS", () => {
   })
 
   it("forgets it also where only HELO is answered afterwards", () => {
-    const { end, said } = upgrade([consent, tls, Program.replies(Reply.make(502, "what?")), Program.replies(Reply.make(250, "mx.example"))])
+    const { end, said } = upgrade([
+      consent,
+      tls,
+      Program.replies(Reply.make(502, "what?")),
+      Program.replies(Reply.make(250, "mx.example"))
+    ])
     assert.deepStrictEqual(tags(said), ["StartTls", "UpgradeTls", "Ehlo", "Helo"])
     assert.isTrue(end !== undefined && Result.isSuccess(end))
     if (end === undefined || Result.isFailure(end)) return
