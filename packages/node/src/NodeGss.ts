@@ -45,22 +45,33 @@ const load: Effect.Effect<Library, Mechanism.SaslError> = Effect.tryPromise({
 })
 
 const decoded = (text: string): Effect.Effect<Uint8Array, Mechanism.SaslError> =>
-  Effect.fromResult(Result.mapError(Base64.decode(text), () => Mechanism.saslError("mechanism", "the GSS-API library gave no base64")))
+  Effect.fromResult(
+    Result.mapError(Base64.decode(text), () => Mechanism.saslError("mechanism", "the GSS-API library gave no base64"))
+  )
 
 const gss = (client: Client): Gssapi.Gss => {
   const call = (what: string, run: () => Promise<string | null>) => Effect.tryPromise({ try: run, catch: failed(what) })
   return {
     step: (token) =>
-      Effect.flatMap(call("the security context cannot be made", () => client.step(token === undefined ? "" : Base64.encode(token))), (ours) =>
-        Effect.map(decoded(ours ?? ""), (bytes) => ({
-          token: bytes.length === 0 ? undefined : bytes,
-          complete: client.contextComplete
-        }))),
+      Effect.flatMap(
+        call("the security context cannot be made", () => client.step(token === undefined ? "" : Base64.encode(token))),
+        (ours) =>
+          Effect.map(decoded(ours ?? ""), (bytes) => ({
+            token: bytes.length === 0 ? undefined : bytes,
+            complete: client.contextComplete
+          }))
+      ),
     unwrap: (bytes) =>
-      Effect.flatMap(call("the server's message cannot be unwrapped", () => client.unwrap(Base64.encode(bytes))), (text) => decoded(text ?? "")),
+      Effect.flatMap(
+        call("the server's message cannot be unwrapped", () => client.unwrap(Base64.encode(bytes))),
+        (text) => decoded(text ?? "")
+      ),
     // Not with the library's `user` option: it writes the answer itself, and reads past its end.
     wrap: (bytes) =>
-      Effect.flatMap(call("the answer cannot be wrapped", () => client.wrap(Base64.encode(bytes), { protect: false })), (text) => decoded(text ?? ""))
+      Effect.flatMap(
+        call("the answer cannot be wrapped", () => client.wrap(Base64.encode(bytes), { protect: false })),
+        (text) => decoded(text ?? "")
+      )
   }
 }
 
@@ -100,4 +111,7 @@ export const layer: Layer.Layer<Gssapi.GssContext> = Layer.succeed(Gssapi.GssCon
 export const gssapi: Mechanism.Mechanism = Mechanism.provide(Gssapi.gssapi, Context.make(Gssapi.GssContext, context))
 
 /** GSS-SPNEGO with the platform's Kerberos. */
-export const gssSpnego: Mechanism.Mechanism = Mechanism.provide(Gssapi.gssSpnego, Context.make(Gssapi.GssContext, context))
+export const gssSpnego: Mechanism.Mechanism = Mechanism.provide(
+  Gssapi.gssSpnego,
+  Context.make(Gssapi.GssContext, context)
+)

@@ -176,7 +176,9 @@ const channelOf = (secure: Tls.TLSSocket): SimulatedServer.Channel => {
       ...secure.getProtocol() === "TLSv1.3" ? [exporter(secure)] : [],
       ...endPoint === undefined ? [] : [endPoint]
     ],
-    certificateIdentity: secure.authorized ? /^CN=(.*)$/m.exec(secure.getPeerX509Certificate()?.subject ?? "")?.[1] : undefined
+    certificateIdentity: secure.authorized
+      ? /^CN=(.*)$/m.exec(secure.getPeerX509Certificate()?.subject ?? "")?.[1]
+      : undefined
   }
 }
 

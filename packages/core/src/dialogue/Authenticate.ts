@@ -22,6 +22,9 @@ import { Session } from "./Session.ts"
 /** RFC 4954 §9: servers may hang up after three failures. */
 const mostAttempts = 3
 
+/** No mechanism needs half of these; a server that goes on asking is not followed. */
+const mostChallenges = 16
+
 /** The AUTH line with its CRLF may have 512 octets (RFC 4954 §4, RFC 5321 §4.5.3.1.4). */
 const lineLimit = 512
 
@@ -46,11 +49,19 @@ export const authenticate = Program.fn(function*<R>(
 ) {
   const offered = session.facts.capabilities?.auth ?? []
   const { host, port, tls } = session.facts
-  let context: Mechanism.ClientContext = { host, port, offered, secure: tls !== undefined, channelBindings: tls?.channelBindings }
+  let context: Mechanism.ClientContext = {
+    host,
+    port,
+    offered,
+    secure: tls !== undefined,
+    channelBindings: tls?.channelBindings
+  }
   const { candidates, unusable } = authenticator(credentials, context)
   if (candidates.length === 0) {
     const { startTlsOffered } = session.known
-    return yield* Program.fail(Reason.make("NoUsableMechanism", { offered, unusable, startTlsOffered }))
+    // What is not offered needs no explanation.
+    const explained = unusable.filter(({ mechanism }) => offered.includes(mechanism))
+    return yield* Program.fail(Reason.make("NoUsableMechanism", { offered, unusable: explained, startTlsOffered }))
   }
   const attempts: Array<Reason.Attempt> = []
   let using = credentials
@@ -71,31 +82,36 @@ export const authenticate = Program.fn(function*<R>(
     } else if (rebound !== undefined) {
       context = rebound
     } else {
-      if (isUnproved(verdict)) return yield* Program.fail(Reason.make("ServerNotVerified", { mechanism: mechanism.name, attempts }))
+      if (isUnproved(verdict)) {
+        return yield* Program.fail(Reason.make("ServerNotVerified", { mechanism: mechanism.name, attempts }))
+      }
       const why = verdict._tag === "Refused" ? judge(verdict.reply) : "exchange broken"
       if (why !== "try the next") return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
       remaining = others
     }
   }
-  const codes = attempts.map(({ reply }) => reply?.code)
-  const why = codes.includes(538) ? "encryption required" : codes.includes(432) ? "temporary" : "no mechanism worked"
+  const codes = new Set(attempts.map(({ reply }) => reply?.code))
+  const why = codes.has(538) ? "encryption required" : codes.has(432) ? "temporary" : "no mechanism worked"
   return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
 })
 
 // The server said yes too early, or gave a proof that is none: somebody may be in its place.
 const isUnproved = (verdict: Verdict): boolean =>
-  verdict._tag === "Unverified" || (verdict._tag === "Cancelled" && verdict.trouble.reason === "server-signature-mismatch")
+  verdict._tag === "Unverified"
+  || (verdict._tag === "Cancelled" && verdict.trouble.reason === "server-signature-mismatch")
 
 // A refused token may only be old: one more try, where its source can give another.
 const withNewToken = (credentials: Mechanism.Credentials, verdict: Verdict): Mechanism.Credentials | undefined =>
-  credentials._tag === "Token" && credentials.renew !== undefined && verdict._tag === "Refused" && verdict.reply.code === 535
+  credentials._tag === "Token" && credentials.renew !== undefined && verdict._tag === "Refused"
+    && verdict.reply.code === 535
     ? { ...credentials, token: credentials.renew, renew: undefined }
     : undefined
 
 // A server that does not know this type of binding may know the other; going on without one is what an attacker wants.
 const withNextBinding = (context: Mechanism.ClientContext, verdict: Verdict): Mechanism.ClientContext | undefined => {
   const [, ...others] = context.channelBindings ?? []
-  return verdict._tag === "Cancelled" && verdict.trouble.reason === "unsupported-channel-binding-type" && others.length > 0
+  return verdict._tag === "Cancelled" && verdict.trouble.reason === "unsupported-channel-binding-type"
+      && others.length > 0
     ? { ...context, channelBindings: others }
     : undefined
 }
@@ -145,7 +161,7 @@ const attempt = Program.fn(function*<R>(
   let waiting = initial === undefined ? step.response : undefined
   const auth = yield* Program.fromResult(Result.mapError(Command.auth(mechanism.name, initial), invalidName))
   let [answer] = yield* Program.exchange(auth)
-  for (;;) {
+  for (let turn = 0;; turn++) {
     if (Result.isFailure(answer)) return yield* refused(answer.failure, step.refusal)
     if (answer.success._tag === "Accepted") {
       const complete = step.verified && waiting === undefined
@@ -153,10 +169,12 @@ const attempt = Program.fn(function*<R>(
     }
     if (waiting === undefined) {
       const challenge = decodeChallenge(answer.success.text, mechanism.traits.anyChallenge)
-      if (step.next === undefined || challenge === undefined) {
-        return yield* cancel(step.next === undefined
-          ? Mechanism.saslError("unexpected-challenge", "an unexpected challenge")
-          : Mechanism.saslError("bad-base64", "a challenge that is no base64"))
+      if (step.next === undefined || challenge === undefined || turn === mostChallenges) {
+        return yield* cancel(
+          step.next !== undefined && challenge === undefined
+            ? Mechanism.saslError("bad-base64", "a challenge that is no base64")
+            : Mechanism.saslError("unexpected-challenge", "an unexpected challenge")
+        )
       }
       const next = yield* Program.result(Program.perform(step.next(challenge)))
       if (Result.isFailure(next)) return yield* cancel(next.failure)

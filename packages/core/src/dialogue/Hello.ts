@@ -26,7 +26,9 @@ export const hello = Program.fn(function*(session: Session<"greeted">, domain: A
   if (Result.isSuccess(extended)) return ready(session, { capabilities: extended.success })
   if (!mayNotKnowEhlo(extended.failure)) return yield* Program.fail(extended.failure)
   const [plain] = yield* Program.exchange(Command.helo(domain))
-  if (Result.isFailure(plain)) return yield* Program.fail(plain.failure.reply.code < 500 ? plain.failure : extended.failure)
+  if (Result.isFailure(plain)) {
+    return yield* Program.fail(plain.failure.reply.code < 500 ? plain.failure : extended.failure)
+  }
   return ready(session, { capabilities: plain.success })
 })
 

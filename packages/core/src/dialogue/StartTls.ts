@@ -17,6 +17,13 @@ export const startTls = Program.fn(function*(session: Session<"ready">, domain: 
   yield* session.send(Command.startTls)
   const tls = yield* Program.upgradeTls(options)
   const { greeting, host, port } = session.facts
-  const secured = new Session("greeted", { host, port, greeting, capabilities: undefined, tls, authenticated: undefined })
+  const secured = new Session("greeted", {
+    host,
+    port,
+    greeting,
+    capabilities: undefined,
+    tls,
+    authenticated: undefined
+  })
   return yield* hello(secured, domain)
 })

@@ -39,7 +39,9 @@ const saidTo = ({ detail }: Attempt, reply: Reply): string =>
   detail.startsWith("the token") ? `${render(reply)} (${detail})` : render(reply)
 
 const attempts = (all: ReadonlyArray<Attempt>): string =>
-  all.map((attempt) => `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : saidTo(attempt, attempt.reply)}`)
+  all.map((attempt) =>
+    `${attempt.mechanism}: ${attempt.reply === undefined ? attempt.detail : saidTo(attempt, attempt.reply)}`
+  )
     .join("; ")
 
 // The step as it is said on the wire, or in words where nothing is said.

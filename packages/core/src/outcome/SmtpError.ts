@@ -4,24 +4,9 @@
  */
 import * as Schema from "effect/Schema"
 import * as Advice from "./Advice.ts"
+import { Phase } from "./Phase.ts"
 import { Reason } from "./Reason.ts"
 import { Event } from "./Transcript.ts"
-
-/** Where in a session something happened. */
-export const Phase = Schema.Literals([
-  "input",
-  "connect",
-  "greeting",
-  "hello",
-  "tls",
-  "authentication",
-  "envelope",
-  "content",
-  "idle",
-  "quit"
-])
-/** Where in a session something happened. */
-export type Phase = typeof Phase.Type
 
 /**
  * What went wrong (`reason`), where in the session, and what was said until then,

@@ -16,7 +16,8 @@ import type { Security } from "../dialogue/Open.ts"
 import * as Program from "../dialogue/Program.ts"
 import * as Classify from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
-import type { Phase, SmtpError } from "../outcome/SmtpError.ts"
+import { type Phase, phaseOf } from "../outcome/Phase.ts"
+import type { SmtpError } from "../outcome/SmtpError.ts"
 import * as Transcript from "../outcome/Transcript.ts"
 import type { Capabilities } from "../wire/Capabilities.ts"
 import * as Command from "../wire/Command.ts"
@@ -266,7 +267,9 @@ class Driver implements Live {
     if (reply.code === 235) this.authenticated = true
     if (command._tag === "Data") this.owed = "content"
     if (command._tag === "StartTls") this.owed = "handshake"
-    if (command._tag === "Quit") this.ended = Reason.make("ConnectionLost", { step: "Quit", detail: "the session was ended by QUIT" })
+    if (command._tag === "Quit") {
+      this.ended = Reason.make("ConnectionLost", { step: "Quit", detail: "the session was ended by QUIT" })
+    }
   }
 
   /** The next reply; a 421 ends the session at any step (RFC 5321 §3.8). */
@@ -439,22 +442,3 @@ const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   }
   return out
 }
-
-const phases: Readonly<Partial<Record<Command.Tag, Phase>>> = {
-  Ehlo: "hello",
-  Helo: "hello",
-  Lhlo: "hello",
-  StartTls: "tls",
-  Auth: "authentication",
-  AuthResponse: "authentication",
-  AuthCancel: "authentication",
-  Mail: "envelope",
-  Rcpt: "envelope",
-  Data: "envelope",
-  Bdat: "content",
-  Quit: "quit"
-}
-
-// RSET cleans up after a step: what went wrong went wrong there.
-const phaseOf = ({ _tag }: Command.Command, current: Phase): Phase =>
-  _tag === "Rset" ? current : phases[_tag] ?? "idle"

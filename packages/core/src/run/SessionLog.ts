@@ -5,7 +5,8 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Reason from "../outcome/Reason.ts"
-import { type Phase, SmtpError } from "../outcome/SmtpError.ts"
+import type { Phase } from "../outcome/Phase.ts"
+import { SmtpError } from "../outcome/SmtpError.ts"
 import * as Transcript from "../outcome/Transcript.ts"
 
 /** Told every event as it happens. */

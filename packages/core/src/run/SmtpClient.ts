@@ -156,7 +156,9 @@ const openWith = Effect.fnUntraced(function*(
   const scope = yield* Scope.fork(yield* Effect.scope)
   const opening = Effect.gen(function*() {
     const connection = yield* Connections.open({ peer: { host, port }, security, timeLimits, observe: options.observe })
-    const session = yield* connection.run(openSession({ host, port, domain, security, tls, credentials, authenticator }))
+    const session = yield* connection.run(
+      openSession({ host, port, domain, security, tls, credentials, authenticator })
+    )
     return { session, connection }
   })
   return yield* Scope.provide(opening, scope).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))

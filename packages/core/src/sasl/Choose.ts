@@ -5,10 +5,17 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { anonymous } from "./Anonymous.ts"
 import { cramMd5 } from "./CramMd5.ts"
+import { digestMd5 } from "./DigestMd5.ts"
+import { external } from "./External.ts"
 import { login } from "./Login.ts"
 import type * as Mechanism from "./Mechanism.ts"
+import { msn, ntlm } from "./Ntlm.ts"
+import { oauthBearer } from "./OAuthBearer.ts"
 import { plain } from "./Plain.ts"
+import { scramSha1, scramSha1Plus, scramSha256, scramSha256Plus, scramSha512, scramSha512Plus } from "./Scram.ts"
+import { xoauth2 } from "./XOAuth2.ts"
 
 /** Mechanisms to try in order, and why the others are not tried. */
 export interface Plan<out R = never> {
@@ -99,8 +106,29 @@ export const automatic =
     return { candidates: kept, unusable: [...unusable, ...left] }
   }
 
-/** Every mechanism of this library, in the automatic order. */
-export const standard: Authenticator = automatic(plain, login, cramMd5)
+/**
+ * The mechanisms of this library, in the automatic order. The kind of credentials decides
+ * first: a token is never tried as a password. GSSAPI needs a `GssContext` and is named
+ * by who wants it.
+ */
+export const standard: Authenticator = automatic(
+  scramSha512Plus,
+  scramSha256Plus,
+  scramSha1Plus,
+  scramSha512,
+  scramSha256,
+  scramSha1,
+  plain,
+  login,
+  oauthBearer,
+  xoauth2,
+  cramMd5,
+  external,
+  ntlm,
+  msn,
+  digestMd5,
+  anonymous
+)
 
 const restricted = <R>(
   authenticator: Authenticator<R>,
@@ -201,14 +229,17 @@ const observed = <R>(
   mechanism: Mechanism.Mechanism<R>,
   observer: (observed: Observed) => Effect.Effect<void>
 ): Mechanism.Mechanism<R> => {
-  const tell = (from: Observed["from"], bytes: Uint8Array) => observer({ mechanism: mechanism.name, from, octets: bytes.length })
+  const tell = (from: Observed["from"], bytes: Uint8Array) =>
+    observer({ mechanism: mechanism.name, from, octets: bytes.length })
   const follow = (step: Mechanism.ClientStep<R>): Effect.Effect<Mechanism.ClientStep<R>> => {
     const { next } = step
     const told: Mechanism.ClientStep<R> = {
       ...step,
       next: next && ((challenge) => Effect.andThen(tell("server", challenge), Effect.flatMap(next(challenge), follow)))
     }
-    return step.response === undefined ? Effect.succeed(told) : Effect.as(tell("client", Redacted.value(step.response)), told)
+    return step.response === undefined
+      ? Effect.succeed(told)
+      : Effect.as(tell("client", Redacted.value(step.response)), told)
   }
   return {
     ...mechanism,

@@ -16,10 +16,14 @@ const unquoted: ReadonlySet<string> = new Set(["nc", "qop", "response", "charset
 
 /** Writes directives, quoting what is to be quoted. */
 export const format = (directives: Directives): string =>
-  directives.map(([name, value]) => `${name}=${unquoted.has(name) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`}`).join(",")
+  directives.map(([name, value]) => `${name}=${unquoted.has(name) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`}`)
+    .join(",")
 
 const blank = "[ \\t\\r\\n]*"
-const directive = new RegExp(`${blank}([!-'*+.0-9A-Z^-z|~-]+)${blank}=${blank}(?:"((?:[^"\\\\]|\\\\[^])*)"|([!#-'*+.0-9A-Z^-z|~/-]+))${blank}(,|$)`, "y")
+const directive = new RegExp(
+  `${blank}([!-'*+.0-9A-Z^-z|~-]+)${blank}=${blank}(?:"((?:[^"\\\\]|\\\\[^])*)"|([!#-'*+.0-9A-Z^-z|~/-]+))${blank}(,|$)`,
+  "y"
+)
 
 /** Reads directives; undefined when the octets are none. Empty elements of the list are passed over. */
 export const parse = (bytes: Uint8Array): Directives | undefined => {
@@ -58,12 +62,20 @@ export const readChallenge = (bytes: Uint8Array): Result.Result<Challenge, Mecha
   if (directives === undefined) return fail("bad-challenge", "the challenge is no list of directives")
   const all = (name: string) => directives.filter(([found]) => found === name).map(([, value]) => value)
   const [nonce, ...nonces] = all("nonce")
-  if (nonce === undefined || nonce === "" || nonces.length > 0) return fail("bad-challenge", "the challenge has not exactly one nonce")
+  if (nonce === undefined || nonce === "" || nonces.length > 0) {
+    return fail("bad-challenge", "the challenge has not exactly one nonce")
+  }
   const algorithm = all("algorithm")
-  if (algorithm.length !== 1 || algorithm[0]?.toLowerCase() !== "md5-sess") return fail("bad-challenge", "the algorithm is not md5-sess")
+  if (algorithm.length !== 1 || algorithm[0]?.toLowerCase() !== "md5-sess") {
+    return fail("bad-challenge", "the algorithm is not md5-sess")
+  }
   const charset = all("charset")
-  if (charset.length > 1 || (charset[0] ?? "utf-8").toLowerCase() !== "utf-8") return fail("bad-challenge", "the charset is not utf-8")
-  for (const name of ["maxbuf", "stale"]) if (all(name).length > 1) return fail("bad-challenge", `the challenge has two ${name}`)
+  if (charset.length > 1 || (charset[0] ?? "utf-8").toLowerCase() !== "utf-8") {
+    return fail("bad-challenge", "the charset is not utf-8")
+  }
+  for (const name of ["maxbuf", "stale"]) {
+    if (all(name).length > 1) return fail("bad-challenge", `the challenge has two ${name}`)
+  }
   const qops = all("qop").flatMap((value) => value.toLowerCase().split(/[ \t]*,[ \t]*/))
   if (qops.length > 0 && !qops.includes("auth")) return fail("unsupported-qop", "the server wants a security layer")
   return Result.succeed({ realms: all("realm"), nonce, charset: charset.length === 1 })

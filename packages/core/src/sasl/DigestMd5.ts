@@ -40,7 +40,15 @@ interface Exchange {
 // RFC 2831 §2.1.2.1; A2 of the server's proof has no method (§2.1.3).
 const digest = (it: Exchange, method: "AUTHENTICATE" | ""): string => {
   const colon = octets(":")
-  const secret = md5(concatBytes(hashed(it.user, it.charset), colon, hashed(it.realm, it.charset), colon, hashed(it.password, it.charset)))
+  const secret = md5(
+    concatBytes(
+      hashed(it.user, it.charset),
+      colon,
+      hashed(it.realm, it.charset),
+      colon,
+      hashed(it.password, it.charset)
+    )
+  )
   const tail = it.authorizationId === undefined ? "" : `:${it.authorizationId}`
   const a1 = hex(concatBytes(secret, octets(`:${it.nonce}:${it.cnonce}${tail}`)))
   const a2 = hex(octets(`${method}:${it.uri}`))
@@ -76,7 +84,9 @@ const respond = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Mechanism.ClientStep, Mechanism.SaslError> {
   const challenge = yield* Effect.fromResult(Directives.readChallenge(bytes))
   const { charset, nonce, realms } = challenge
-  const offered = options.realm !== undefined && (realms.length === 0 || realms.includes(options.realm)) ? options.realm : realms[0]
+  const offered = options.realm !== undefined && (realms.length === 0 || realms.includes(options.realm))
+    ? options.realm
+    : realms[0]
   const exchange: Exchange = {
     user,
     realm: offered ?? "",
@@ -107,7 +117,9 @@ const verify = (exchange: Exchange, bytes: Uint8Array): Effect.Effect<Mechanism.
   const proof = directives?.find(([name]) => name === "rspauth")?.[1]
   return proof !== undefined && Mechanism.sameText(proof, digest(exchange, ""))
     ? Effect.succeed({ response: Redacted.make(new Uint8Array(0)), next: undefined, verified: true })
-    : Effect.fail(Mechanism.saslError("server-signature-mismatch", "the server's rspauth does not prove that it knows the password"))
+    : Effect.fail(
+      Mechanism.saslError("server-signature-mismatch", "the server's rspauth does not prove that it knows the password")
+    )
 }
 
 const judge = (context: Mechanism.ServerContext, bytes: Uint8Array): Mechanism.ServerStep => {
@@ -126,16 +138,21 @@ const judge = (context: Mechanism.ServerContext, bytes: Uint8Array): Mechanism.S
     uri: field("digest-uri"),
     charset: directives.has("charset")
   }
-  if (field("nonce") !== context.nonce || field("nc") !== "00000001" || field("qop") !== "auth" || exchange.cnonce === "") {
+  if (
+    field("nonce") !== context.nonce || field("nc") !== "00000001" || field("qop") !== "auth" || exchange.cnonce === ""
+  ) {
     return refused("the response does not answer the challenge")
   }
   if (known === undefined || !Mechanism.sameText(digest(exchange, "AUTHENTICATE"), field("response"))) {
     return refused("authentication credentials invalid")
   }
-  if (exchange.authorizationId !== undefined && exchange.authorizationId !== user) return refused("not authorized to the requested identity")
+  if (exchange.authorizationId !== undefined && exchange.authorizationId !== user) {
+    return refused("not authorized to the requested identity")
+  }
   return {
     _tag: "Challenge",
     challenge: octets(`rspauth=${digest(exchange, "")}`),
-    next: (response) => response.length === 0 ? { _tag: "Accepted", identity: user } : refused("an empty response was expected")
+    next: (response) =>
+      response.length === 0 ? { _tag: "Accepted", identity: user } : refused("an empty response was expected")
   }
 }

@@ -18,7 +18,9 @@ export const external: Mechanism.Mechanism = {
     if (credentials._tag !== "Certificate") {
       return Effect.fail(Mechanism.saslError("wrong-credentials", "a client certificate is needed"))
     }
-    if (!context.secure) return Effect.fail(Mechanism.saslError("wrong-credentials", "there is no TLS that a certificate was shown to"))
+    if (!context.secure) {
+      return Effect.fail(Mechanism.saslError("wrong-credentials", "there is no TLS that a certificate was shown to"))
+    }
     const authorizationId = credentials.authorizationId ?? ""
     return authorizationId.includes("\0") || !authorizationId.isWellFormed()
       ? Effect.fail(Mechanism.saslError("nul-in-credentials", "NUL or malformed text in the identity to act for"))

@@ -36,11 +36,15 @@ const make = (name: string, underlying: "krb5" | "spnego"): Mechanism.Mechanism<
   accepts: (credentials) => credentials._tag === "Kerberos",
   client: Effect.fnUntraced(function*(credentials, { host }) {
     if (credentials._tag !== "Kerberos") {
-      return yield* Effect.fail(Mechanism.saslError("wrong-credentials", "a Kerberos identity of the platform is needed"))
+      return yield* Effect.fail(
+        Mechanism.saslError("wrong-credentials", "a Kerberos identity of the platform is needed")
+      )
     }
     const authorizationId = credentials.authorizationId ?? ""
     if (authorizationId.includes("\0") || !authorizationId.isWellFormed()) {
-      return yield* Effect.fail(Mechanism.saslError("nul-in-credentials", "NUL or malformed text in the identity to act for"))
+      return yield* Effect.fail(
+        Mechanism.saslError("nul-in-credentials", "NUL or malformed text in the identity to act for")
+      )
     }
     const gss = yield* (yield* GssContext).begin(`smtp@${host}`, underlying)
     return yield* exchange(gss, underlying, authorizationId, undefined)
@@ -80,7 +84,9 @@ const agree = Effect.fnUntraced(function*(
   const offer = yield* gss.unwrap(challenge)
   const [mask = 0, ...size] = offer
   if (offer.length !== 4) {
-    return yield* Effect.fail(Mechanism.saslError("bad-security-layer-offer", `the offer has ${offer.length} octets, not 4`))
+    return yield* Effect.fail(
+      Mechanism.saslError("bad-security-layer-offer", `the offer has ${offer.length} octets, not 4`)
+    )
   }
   if ((mask & noLayer) === 0) {
     return yield* Effect.fail(Mechanism.saslError("no-acceptable-security-layer", "the server wants a security layer"))

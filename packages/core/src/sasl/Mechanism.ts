@@ -242,7 +242,8 @@ export const provide = <R>(mechanism: Mechanism<R>, context: Context.Context<R>)
   }
   return {
     ...mechanism,
-    client: (credentials, given) => Effect.provideContext(Effect.map(mechanism.client(credentials, given), follow), context)
+    client: (credentials, given) =>
+      Effect.provideContext(Effect.map(mechanism.client(credentials, given), follow), context)
   }
 }
 
@@ -258,9 +259,15 @@ export const checkPassword = (credentials: Credentials): Effect.Effect<Password,
   if (credentials._tag !== "Password") return fail("wrong-credentials", "a user name and password are needed")
   const secret = Redacted.value(credentials.password)
   const names = [credentials.user, credentials.authorizationId ?? ""]
-  if ([...names, secret].some((text) => text.includes("\0"))) return fail("nul-in-credentials", "NUL in user name or password")
-  if (names.some((name) => controls.test(name))) return fail("control-char-in-credentials", "a control character in the user name")
-  if (![...names, secret].every((text) => text.isWellFormed())) return fail("malformed-credentials", "user name or password is no well-formed text")
+  if ([...names, secret].some((text) => text.includes("\0"))) {
+    return fail("nul-in-credentials", "NUL in user name or password")
+  }
+  if (names.some((name) => controls.test(name))) {
+    return fail("control-char-in-credentials", "a control character in the user name")
+  }
+  if (![...names, secret].every((text) => text.isWellFormed())) {
+    return fail("malformed-credentials", "user name or password is no well-formed text")
+  }
   if (credentials.user === "") return fail("empty-username", "the user name is empty")
   if (secret === "") return fail("empty-password", "the password is empty")
   return Effect.succeed(credentials)

@@ -7,9 +7,9 @@ import { md5 } from "@noble/hashes/legacy.js"
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js"
 import * as Redacted from "effect/Redacted"
 import { md4 } from "./Md4.ts"
-import { withMic } from "./NtlmMessage.ts"
 
-const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => hmac(md5, key, concatBytes(...parts))
+const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
+  hmac(md5, key, concatBytes(...parts))
 
 /** Text as Windows has it: UTF-16, little-endian. */
 export const utf16 = (text: string): Uint8Array => {
@@ -61,9 +61,13 @@ export const lmResponse = (key: Uint8Array, serverChallenge: Uint8Array, clientC
 /** SessionBaseKey, which is the exported session key too where no other was agreed. */
 export const sessionKey = (key: Uint8Array, proof: Uint8Array): Uint8Array => hmacMd5(key, proof)
 
-/** The MIC: over all three messages as they were on the wire, its own field zero. */
-export const mic = (key: Uint8Array, negotiate: Uint8Array, challenge: Uint8Array, authenticate: Uint8Array): Uint8Array =>
-  hmacMd5(key, negotiate, challenge, withMic(authenticate, new Uint8Array(16)))
+/** The MIC: over all three messages as they are on the wire, the place of the MIC itself zero. */
+export const mic = (
+  key: Uint8Array,
+  negotiate: Uint8Array,
+  challenge: Uint8Array,
+  authenticate: Uint8Array
+): Uint8Array => hmacMd5(key, negotiate, challenge, authenticate)
 
 /** Z(16): that there is no channel to be bound to. */
 export const noChannel = new Uint8Array(16)

@@ -52,8 +52,8 @@ const version = Uint8Array.of(0x0a, 0, 0x63, 0x45, 0, 0, 0, 0x0f)
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-interface Buffer {
-  /** Where the fixed fields have its length and offset. */
+interface SecurityBuffer {
+  /** Where among the fixed fields its length and offset are. */
   readonly at: number
   readonly value: Uint8Array
 }
@@ -78,7 +78,7 @@ const leastWithTargetInfo = 48
 const leastAuthenticate = 64
 const micAt = 72
 
-const write = (layout: Layout, flags: number, buffers: ReadonlyArray<Buffer>): Uint8Array => {
+const write = (layout: Layout, flags: number, buffers: ReadonlyArray<SecurityBuffer>): Uint8Array => {
   const message = new Uint8Array(buffers.reduce((size, { value }) => size + value.length, layout.size))
   const view = viewOf(message)
   message.set(signature)
@@ -108,7 +108,8 @@ const read = (message: Uint8Array, at: number, payload: number): Uint8Array | un
 const none = new Uint8Array(0)
 
 /** Type 1: what the client can. It names nobody yet. */
-export const negotiate = (flags: number): Uint8Array => write(negotiateLayout, flags, [{ at: 16, value: none }, { at: 24, value: none }])
+export const negotiate = (flags: number): Uint8Array =>
+  write(negotiateLayout, flags, [{ at: 16, value: none }, { at: 24, value: none }])
 
 /** The flags of a Type 1; undefined when it is none. */
 export const readNegotiate = (message: Uint8Array): number | undefined =>
@@ -134,14 +135,18 @@ export const challenge = (it: Required<Challenge>, targetName: Uint8Array): Uint
   return message
 }
 
+const fail = (reason: Mechanism.Trouble, detail: string) =>
+  Result.fail(Mechanism.saslError(reason, `the NTLM challenge ${detail}`))
+
 /** Reads a Type 2. Fails with the first rule of MS-NLMP 2.2.1.2 that it breaks. */
 export const readChallenge = (message: Uint8Array): Result.Result<Challenge, Mechanism.SaslError> => {
-  const fail = (reason: Mechanism.Trouble, detail: string) => Result.fail(Mechanism.saslError(reason, `the NTLM challenge ${detail}`))
   // As far as it goes: text in place of a message is told from a message cut short.
   if (message.some((octet, i) => i < signature.length && octet !== signature[i])) {
     return fail("type2-bad-signature", "does not begin with NTLMSSP")
   }
-  if (message.length < leastChallenge) return fail("type2-truncated", `has ${message.length} octets and no room for its fields`)
+  if (message.length < leastChallenge) {
+    return fail("type2-truncated", `has ${message.length} octets and no room for its fields`)
+  }
   if (!isOfType(message, 2)) return fail("type2-bad-type", "is a message of another type")
   const flags = viewOf(message).getUint32(challengeLayout.flagsAt, true)
   if ((flags & (Flag.unicode | Flag.oem)) === 0) return fail("bad-challenge", "allows no character set")
@@ -185,9 +190,18 @@ export const authenticate = (it: Authenticate): Uint8Array =>
 /** Reads a Type 3; undefined when it is none. */
 export const readAuthenticate = (message: Uint8Array): Authenticate | undefined => {
   if (message.length < leastAuthenticate || !isOfType(message, 3)) return undefined
-  const [lmResponse, ntResponse, domain, user, workstation] = [12, 20, 28, 36, 44].map((at) => read(message, at, leastAuthenticate))
+  const [lmResponse, ntResponse, domain, user, workstation] = [12, 20, 28, 36, 44].map((at) =>
+    read(message, at, leastAuthenticate)
+  )
   return lmResponse && ntResponse && domain && user && workstation
-    ? { flags: viewOf(message).getUint32(authenticateLayout.flagsAt, true), lmResponse, ntResponse, domain, user, workstation }
+    ? {
+      flags: viewOf(message).getUint32(authenticateLayout.flagsAt, true),
+      lmResponse,
+      ntResponse,
+      domain,
+      user,
+      workstation
+    }
     : undefined
 }
 
@@ -195,7 +209,7 @@ export const readAuthenticate = (message: Uint8Array): Authenticate | undefined 
 export const micOf = (message: Uint8Array): Uint8Array | undefined =>
   message.length < authenticateLayout.size ? undefined : message.slice(micAt, micAt + 16)
 
-/** A Type 3 with this MIC. */
+/** A Type 3, which has room for it, with this MIC. */
 export const withMic = (message: Uint8Array, mic: Uint8Array): Uint8Array => {
   const sealed = message.slice()
   sealed.set(mic, micAt)

@@ -27,12 +27,16 @@ export const check = Effect.fnUntraced(function*(
   const { user } = credentials
   if (user === "") return yield* Effect.fail(Mechanism.saslError("empty-username", "the user name is empty"))
   if (controls.test(user) || !user.isWellFormed()) {
-    return yield* Effect.fail(Mechanism.saslError("invalid-char-in-credentials", "a control character in the user name"))
+    return yield* Effect.fail(
+      Mechanism.saslError("invalid-char-in-credentials", "a control character in the user name")
+    )
   }
   const token = Redacted.value(yield* credentials.token)
   return tokenPattern.test(token)
     ? { user, token }
-    : yield* Effect.fail(Mechanism.saslError("invalid-char-in-credentials", "the token is no bearer token (RFC 6750 §2.1)"))
+    : yield* Effect.fail(
+      Mechanism.saslError("invalid-char-in-credentials", "the token is no bearer token (RFC 6750 §2.1)")
+    )
 })
 
 /** The step that sends the message, and answers a refusal by `farewell` (nothing more may come). */

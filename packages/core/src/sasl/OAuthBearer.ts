@@ -32,6 +32,8 @@ const judge = (context: Mechanism.ServerContext, response: Uint8Array): Mechanis
   const [header = "", ...fields] = textOf(response).split("\u0001")
   const user = /^[ny],(?:a=([^,]*))?,$/.exec(header)
   const token = fields.find((field) => field.startsWith("auth="))
-  if (user === null || token === undefined) return { _tag: "Refused", problem: "the message is out of RFC 7628's grammar" }
+  if (user === null || token === undefined) {
+    return { _tag: "Refused", problem: "the message is out of RFC 7628's grammar" }
+  }
   return OAuth.judge(context, fromSaslname(user[1] ?? ""), token.slice("auth=Bearer ".length))
 }

@@ -13,7 +13,10 @@ export const xoauth2: Mechanism.Mechanism = {
   traits: { kind: "plaintext", withoutTls: false, anyChallenge: false },
   accepts: (credentials) => credentials._tag === "Token",
   client: (credentials) =>
-    Effect.map(OAuth.check(credentials), ({ token, user }) => OAuth.sendMessage(`user=${user}\u0001auth=Bearer ${token}\u0001\u0001`, "")),
+    Effect.map(
+      OAuth.check(credentials),
+      ({ token, user }) => OAuth.sendMessage(`user=${user}\u0001auth=Bearer ${token}\u0001\u0001`, "")
+    ),
   server: (context, initialResponse) =>
     initialResponse === undefined
       ? { _tag: "Challenge", challenge: new Uint8Array(0), next: (response) => judge(context, response) }

@@ -3,7 +3,18 @@
  * binding of another type. What is believed: nothing after a refusal in a challenge.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Authenticate, Capabilities, Choose, type Mechanism, OAuthBearer, Program, Reason, Reply, Session, XOAuth2 } from "@postern/core"
+import {
+  Authenticate,
+  Capabilities,
+  Choose,
+  type Mechanism,
+  OAuthBearer,
+  Program,
+  Reason,
+  Reply,
+  Session,
+  XOAuth2
+} from "@postern/core"
 import { Explore } from "@postern/testing"
 import { Effect, Redacted, Result } from "effect"
 
@@ -30,7 +41,12 @@ const token = (first: string, second?: string): Mechanism.Token => ({
 })
 
 /** Rehearses against replies to what is written, effects performed. */
-const rehearse = (credentials: Mechanism.Credentials, authenticator: Choose.Authenticator, offered: ReadonlyArray<string>, ...all: ReadonlyArray<Reply.Reply>) => {
+const rehearse = (
+  credentials: Mechanism.Credentials,
+  authenticator: Choose.Authenticator,
+  offered: ReadonlyArray<string>,
+  ...all: ReadonlyArray<Reply.Reply>
+) => {
   const left = [...all]
   return Program.rehearse(Authenticate.authenticate(session(...offered), credentials, authenticator), (instruction) => {
     if (instruction._tag === "Perform") {
@@ -66,7 +82,9 @@ describe("a bearer token", () => {
     if (reason?._tag === "AuthenticationFailed") {
       assert.strictEqual(reason.why, "bad credentials")
       assert.lengthOf(reason.attempts, 2)
-      for (const attempt of reason.attempts) assert.match(attempt.detail, /status "401", scope "https:\/\/mail\.example\/"/)
+      for (const attempt of reason.attempts) {
+        assert.match(attempt.detail, /status "401", scope "https:\/\/mail\.example\/"/)
+      }
     }
   })
 
@@ -77,13 +95,19 @@ describe("a bearer token", () => {
   })
 
   it("is not believed to be accepted after its refusal", () => {
-    assert.strictEqual(failure(rehearse(token("old"), authenticator, ["XOAUTH2"], error, welcome))?._tag, "ServerNotVerified")
+    assert.strictEqual(
+      failure(rehearse(token("old"), authenticator, ["XOAUTH2"], error, welcome))?._tag,
+      "ServerNotVerified"
+    )
   })
 
   it("names the host and port it is for, and goes nowhere without TLS", () => {
     const plain = new Session.Session("ready", { ...session("XOAUTH2", "OAUTHBEARER").facts, tls: undefined })
     const rehearsal = Program.rehearse(Authenticate.authenticate(plain, token("t"), authenticator), [])
-    assert.strictEqual(rehearsal.end !== undefined && Result.isFailure(rehearsal.end) ? rehearsal.end.failure._tag : "", "NoUsableMechanism")
+    assert.strictEqual(
+      rehearsal.end !== undefined && Result.isFailure(rehearsal.end) ? rehearsal.end.failure._tag : "",
+      "NoUsableMechanism"
+    )
   })
 })
 
@@ -97,7 +121,12 @@ describe("channel binding", () => {
       const type = channelBindings?.[0]?.type ?? "none"
       return Effect.succeed({
         response: Redacted.make(new TextEncoder().encode(type)),
-        next: () => Effect.fail({ _tag: "SaslError", reason: type === "tls-exporter" ? "unsupported-channel-binding-type" : "server-signature-mismatch", detail: type }),
+        next: () =>
+          Effect.fail({
+            _tag: "SaslError",
+            reason: type === "tls-exporter" ? "unsupported-channel-binding-type" : "server-signature-mismatch",
+            detail: type
+          }),
         verified: false
       })
     },
@@ -107,12 +136,25 @@ describe("channel binding", () => {
   it("of a type the server does not know is followed by the other type, never by none; a false proof ends it", () => {
     const cancelled = Reply.make(501, "cancelled", "5.7.0")
     const challenge = Reply.make(334, "")
-    const rehearsal = rehearse(token("t"), Choose.automatic(bound), ["X-BOUND-PLUS"], challenge, cancelled, challenge, cancelled)
+    const rehearsal = rehearse(
+      token("t"),
+      Choose.automatic(bound),
+      ["X-BOUND-PLUS"],
+      challenge,
+      cancelled,
+      challenge,
+      cancelled
+    )
     assert.deepStrictEqual(
       failure(rehearsal),
       Reason.make("ServerNotVerified", {
         mechanism: "X-BOUND-PLUS",
-        attempts: ["tls-exporter", "tls-server-end-point"].map((detail) => ({ mechanism: "X-BOUND-PLUS", outcome: "cancelled" as const, reply: undefined, detail }))
+        attempts: ["tls-exporter", "tls-server-end-point"].map((detail) => ({
+          mechanism: "X-BOUND-PLUS",
+          outcome: "cancelled" as const,
+          reply: undefined,
+          detail
+        }))
       })
     )
   })

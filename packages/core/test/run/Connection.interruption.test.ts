@@ -18,13 +18,27 @@ import {
   waits
 } from "./scripted.ts"
 
-const answers: ReadonlyArray<Answered> = ["Greeting", "Ehlo", "StartTls", "Handshake", "EhloAgain", "Auth", "Mail", "Rcpt", "Data", "Content"]
+const answers: ReadonlyArray<Answered> = [
+  "Greeting",
+  "Ehlo",
+  "StartTls",
+  "Handshake",
+  "EhloAgain",
+  "Auth",
+  "Mail",
+  "Rcpt",
+  "Data",
+  "Content"
+]
 
 /** Opens a connection that this test closes by hand. */
 const opened = Effect.fnUntraced(function*(script: ReadonlyArray<Step>) {
   const { layer, seen } = make([script])
   const scope = yield* Scope.make()
-  const connection = yield* Connection.open({ peer, security: "startTls" }).pipe(Effect.provide(layer), Scope.provide(scope))
+  const connection = yield* Connection.open({ peer, security: "startTls" }).pipe(
+    Effect.provide(layer),
+    Scope.provide(scope)
+  )
   return { connection, seen, close: Scope.close(scope, Exit.void) }
 })
 
@@ -51,7 +65,12 @@ describe("a dialogue that is interrupted", () => {
     Effect.gen(function*() {
       const large = "0123456789abcde\n".repeat(2 * 65_536 / 16)
       const encoded = `${large.replaceAll("\n", "\r\n")}.\r\n`
-      for (const script of [until("Content").slice(0, -1), [...until("Content").slice(0, -1), hearsBytes(encoded.slice(0, 65_536))], until("Mail").slice(0, -1)]) {
+      for (
+        const script of [until("Content").slice(0, -1), [
+          ...until("Content").slice(0, -1),
+          hearsBytes(encoded.slice(0, 65_536))
+        ], until("Mail").slice(0, -1)]
+      ) {
         const { close, connection, seen } = yield* opened([...script, stalls])
         const fiber = yield* Effect.forkChild(connection.run(submission(large)), { startImmediately: true })
         yield* Effect.yieldNow
@@ -136,10 +155,14 @@ describe("two fibres on one connection", () => {
 
   it.effect("take turns: a dialogue is not interleaved with another", () =>
     Effect.gen(function*() {
-      const dialogue: ReadonlyArray<Step> = ["a", "b"].flatMap((what) => [hears(`NOOP ${what}`), waits("1 second"), says("250 ok")])
+      const dialogue: ReadonlyArray<Step> = ["a", "b"].flatMap((
+        what
+      ) => [hears(`NOOP ${what}`), waits("1 second"), says("250 ok")])
       const { close, connection, seen } = yield* opened([says("220 hi"), ...dialogue, ...dialogue, ...quits])
       yield* connection.run(Program.greeting)
-      const both = yield* Effect.forkChild(Effect.all([connection.run(noops), connection.run(noops)], { concurrency: 2 }))
+      const both = yield* Effect.forkChild(
+        Effect.all([connection.run(noops), connection.run(noops)], { concurrency: 2 })
+      )
       yield* TestClock.adjust("4 seconds")
       yield* Fiber.join(both)
       yield* close
@@ -148,7 +171,9 @@ describe("two fibres on one connection", () => {
 
   it.effect("one that is interrupted while it waits for its turn does no harm", () =>
     Effect.gen(function*() {
-      const dialogue: ReadonlyArray<Step> = ["a", "b"].flatMap((what) => [hears(`NOOP ${what}`), waits("1 second"), says("250 ok")])
+      const dialogue: ReadonlyArray<Step> = ["a", "b"].flatMap((
+        what
+      ) => [hears(`NOOP ${what}`), waits("1 second"), says("250 ok")])
       const { close, connection, seen } = yield* opened([says("220 hi"), ...dialogue, ...dialogue, ...quits])
       yield* connection.run(Program.greeting)
       const first = yield* Effect.forkChild(connection.run(noops), { startImmediately: true })
@@ -176,7 +201,12 @@ describe("two fibres on one connection", () => {
 
   it.effect("a scope that closes while the other is talking says no QUIT into its dialogue", () =>
     Effect.gen(function*() {
-      const { close, connection, seen } = yield* opened([says("220 hi"), hears("NOOP a"), waits("1 second"), says("250 ok")])
+      const { close, connection, seen } = yield* opened([
+        says("220 hi"),
+        hears("NOOP a"),
+        waits("1 second"),
+        says("250 ok")
+      ])
       yield* connection.run(Program.greeting)
       const fiber = yield* Effect.forkChild(Effect.flip(connection.run(noops)), { startImmediately: true })
       yield* close

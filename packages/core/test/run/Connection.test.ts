@@ -1,5 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Address, Command, Connection, Content, Envelope, Program, type Reason, Session, Transaction, Transcript } from "@postern/core"
+import {
+  Address,
+  Command,
+  Connection,
+  Content,
+  Envelope,
+  Program,
+  type Reason,
+  Session,
+  Transaction,
+  Transcript
+} from "@postern/core"
 import { Data, Effect, Fiber, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import {
@@ -25,7 +36,13 @@ const domain = Result.getOrThrow(Address.parseDomain("client.example"))
 const hello = Program.gen(function*() {
   const greeting = yield* Program.greeting
   const capabilities = yield* Program.send(Command.ehlo(domain))
-  return new Session.Session("ready", { host: peer.host, greeting, capabilities, tls: undefined, authenticated: undefined })
+  return new Session.Session("ready", {
+    host: peer.host,
+    greeting,
+    capabilities,
+    tls: undefined,
+    authenticated: undefined
+  })
 })
 const helloScript = (...extensions: ReadonlyArray<string>): ReadonlyArray<Step> => [
   says("220 hi"),
@@ -42,7 +59,13 @@ const deliver = (count: number) =>
   })
 const mail = "MAIL FROM:<ann@a.example>"
 const rcpt = (address: string) => `RCPT TO:<${address}>`
-const content: ReadonlyArray<Step> = [hears("DATA"), says("354 go"), hearsBytes("x\r\n.\r\n"), says("250 queued"), ...quits]
+const content: ReadonlyArray<Step> = [
+  hears("DATA"),
+  says("354 go"),
+  hearsBytes("x\r\n.\r\n"),
+  says("250 queued"),
+  ...quits
+]
 
 describe("PIPELINING", () => {
   it.effect("the envelope is one write, its replies come as they like", () =>
@@ -53,9 +76,15 @@ describe("PIPELINING", () => {
           hears(mail, ...recipients(5).map(rcpt)),
           says(...Array.from({ length: 6 }, () => "250 ok")),
           ...content
-        ], (connection) => connection.run(deliver(5)), { chunk })
+        ], (connection) =>
+          connection.run(deliver(5)), { chunk })
         assert.isTrue(Result.isSuccess(result))
-        assert.deepStrictEqual(seen.writes.map((write) => write.split(" ")[0]), ["EHLO", "MAIL", "DATA\r\n", "x\r\n.\r\n", "QUIT\r\n"])
+        assert.deepStrictEqual(
+          seen.writes.map((write) =>
+            write.split(" ")[0]
+          ),
+          ["EHLO", "MAIL", "DATA\r\n", "x\r\n.\r\n", "QUIT\r\n"]
+        )
       }
     }))
 
@@ -104,7 +133,9 @@ describe("PIPELINING", () => {
         ...content
       ], (connection) => connection.run(deliver(249)))
       const { outcomes } = success(talked)
-      assert.deepStrictEqual(outcomes.flatMap(({ _tag, recipient }) => _tag === "Accepted" ? [] : [recipient]), ["<r120@b.example>"])
+      assert.deepStrictEqual(outcomes.flatMap(({ _tag, recipient }) => _tag === "Accepted" ? [] : [recipient]), [
+        "<r120@b.example>"
+      ])
     }))
 })
 
@@ -118,9 +149,18 @@ describe("what the server waits for", () => {
           yield* connection.run(Program.send(Command.data))
           yield* connection.run(Program.send(Command.noop))
         }))
-      assert.deepStrictEqual<Reason.Reason>(failure(next).reason, { _tag: "OutOfSequence", step: "Noop", phase: "content" })
+      assert.deepStrictEqual<Reason.Reason>(failure(next).reason, {
+        _tag: "OutOfSequence",
+        step: "Noop",
+        phase: "content"
+      })
       // QUIT would be the first line of the content.
-      success(yield* talk(data, (connection) => Effect.andThen(connection.run(hello), connection.run(Program.send(Command.data)))))
+      success(
+        yield* talk(
+          data,
+          (connection) => Effect.andThen(connection.run(hello), connection.run(Program.send(Command.data)))
+        )
+      )
     }))
 
   it.effect("a response after 334", () =>
@@ -133,8 +173,19 @@ describe("what the server waits for", () => {
           yield* connection.run(Program.send(login))
           yield* connection.run(Program.send(Command.rset))
         }))
-      assert.deepStrictEqual<Reason.Reason>(failure(next).reason, { _tag: "OutOfSequence", step: "Rset", phase: "response" })
-      const cancelled = yield* talk([...auth, hears("*"), says("501 cancelled"), hears("NOOP"), says("250 ok"), ...quits], (connection) =>
+      assert.deepStrictEqual<Reason.Reason>(failure(next).reason, {
+        _tag: "OutOfSequence",
+        step: "Rset",
+        phase: "response"
+      })
+      const cancelled = yield* talk([
+        ...auth,
+        hears("*"),
+        says("501 cancelled"),
+        hears("NOOP"),
+        says("250 ok"),
+        ...quits
+      ], (connection) =>
         Effect.gen(function*() {
           yield* connection.run(hello)
           yield* connection.run(Program.send(login))
@@ -152,14 +203,25 @@ describe("what the server waits for", () => {
           yield* connection.run(Program.send(Command.startTls))
           yield* connection.run(Program.send(Command.noop))
         }))
-      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, { _tag: "OutOfSequence", step: "Noop", phase: "handshake" })
+      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, {
+        _tag: "OutOfSequence",
+        step: "Noop",
+        phase: "handshake"
+      })
     }))
 
   it.effect("no content where nothing asked for it: its lines would be commands", () =>
     Effect.gen(function*() {
       const talked = yield* talk(helloScript(), (connection) =>
-        Effect.andThen(connection.run(hello), connection.run(Program.payload(Content.encodeData(new TextEncoder().encode("MAIL FROM:<>\n"))))))
-      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, { _tag: "OutOfSequence", step: "Content", phase: "ready" })
+        Effect.andThen(
+          connection.run(hello),
+          connection.run(Program.payload(Content.encodeData(new TextEncoder().encode("MAIL FROM:<>\n"))))
+        ))
+      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, {
+        _tag: "OutOfSequence",
+        step: "Content",
+        phase: "ready"
+      })
     }))
 })
 
@@ -192,8 +254,11 @@ describe("a command made by force", () => {
 describe("QUIT", () => {
   it.effect("is said once, when a session in good order ends, refusals included", () =>
     Effect.gen(function*() {
-      const refused = yield* talk([...helloScript(), hears("VRFY ann"), says("550 no such user"), ...quits], (connection) =>
-        Effect.andThen(connection.run(hello), connection.run(Program.send({ _tag: "Vrfy", argument: "ann" }))))
+      const refused = yield* talk(
+        [...helloScript(), hears("VRFY ann"), says("550 no such user"), ...quits],
+        (connection) =>
+          Effect.andThen(connection.run(hello), connection.run(Program.send({ _tag: "Vrfy", argument: "ann" })))
+      )
       assert.strictEqual(failure(refused).reason._tag, "CommandRefused")
       assert.lengthOf(refused.seen.writes.filter((write) => write === "QUIT\r\n"), 1)
       const greeting = yield* talk([says("554 not for you"), ...quits], (connection) => connection.run(hello))
@@ -208,15 +273,24 @@ describe("QUIT", () => {
 
   it.effect("whatever it is answered, the scope closes", () =>
     Effect.gen(function*() {
-      for (const answer of [says("500 what?"), says("421 bye"), saysBytes("nonsense\r\n"), { _tag: "Ends", problem: { _tag: "Closed" } }] as const) {
+      for (
+        const answer of [says("500 what?"), says("421 bye"), saysBytes("nonsense\r\n"), {
+          _tag: "Ends",
+          problem: { _tag: "Closed" }
+        }] as const
+      ) {
         success(yield* talk([...helloScript(), hears("QUIT"), answer], (connection) => connection.run(hello)))
       }
     }))
 
   it.effect("is not said a second time when a dialogue said it", () =>
     Effect.gen(function*() {
-      success(yield* talk([...helloScript(), hears("QUIT"), says("221 bye")], (connection) =>
-        Effect.andThen(connection.run(hello), connection.run(Program.send(Command.quit)))))
+      success(
+        yield* talk(
+          [...helloScript(), hears("QUIT"), says("221 bye")],
+          (connection) => Effect.andThen(connection.run(hello), connection.run(Program.send(Command.quit)))
+        )
+      )
     }))
 })
 
@@ -256,7 +330,11 @@ describe("a Program's own errors and mistakes", () => {
   it.effect("what ended the connection is told again, but the doubt only about that delivery", () =>
     Effect.gen(function*() {
       const again = (script: ReadonlyArray<Step>) =>
-        talk(script, (connection) => Effect.andThen(Effect.ignore(connection.run(submission())), connection.run(Program.send(Command.noop))))
+        talk(
+          script,
+          (connection) =>
+            Effect.andThen(Effect.ignore(connection.run(submission())), connection.run(Program.send(Command.noop)))
+        )
       assert.strictEqual(failure(yield* again([...until("Mail"), says("421 bye")])).reason._tag, "ServiceClosing")
       const doubt = failure(yield* again([...until("Content"), { _tag: "Ends", problem: { _tag: "Closed" } }]))
       assert.strictEqual(doubt.reason._tag, "ConnectionLost")
@@ -269,7 +347,15 @@ describe("the transcript", () => {
     Effect.gen(function*() {
       const [greeting, ...rest] = until("Content").slice(1)
       assert.strictEqual(greeting?._tag, "Hears")
-      const script = [waits("1 second"), says("220 mx.example ESMTP"), hears("EHLO client.example"), waits("2500 millis"), ...rest, says("250 queued"), ...quits]
+      const script = [
+        waits("1 second"),
+        says("220 mx.example ESMTP"),
+        hears("EHLO client.example"),
+        waits("2500 millis"),
+        ...rest,
+        says("250 queued"),
+        ...quits
+      ]
       const observed: Array<Transcript.Event> = []
       const { layer } = make([script])
       const fiber = yield* Effect.gen(function*() {
@@ -319,11 +405,17 @@ describe("the transcript", () => {
   it.effect("keeps the newest 256 events, and the observer sees all", () =>
     Effect.gen(function*() {
       const noops = 300
-      const script = [...helloScript(), ...Array.from({ length: noops }, (_, i) => [hears(`NOOP ${i}`), says(`250 ${i}`)]).flat(), ...quits]
+      const script = [
+        ...helloScript(),
+        ...Array.from({ length: noops }, (_, i) => [hears(`NOOP ${i}`), says(`250 ${i}`)]).flat(),
+        ...quits
+      ]
       const talked = yield* talk(script, (connection) =>
         Effect.gen(function*() {
           yield* connection.run(hello)
-          for (let i = 0; i < noops; i++) yield* connection.run(Program.send({ _tag: "Noop", argument: `${i}` }))
+          for (let i = 0; i < noops; i++) {
+            yield* connection.run(Program.send(Result.getOrThrow(Command.noopWith(`${i}`))))
+          }
           return yield* connection.transcript
         }))
       const transcript = success(talked)
@@ -336,8 +428,10 @@ describe("the transcript", () => {
   it.effect("an error carries it, and what a terminal would obey is shown as text", () =>
     Effect.gen(function*() {
       const title = "\u009b2J\u009d0;owned\u0007".replace("\u0007", "")
-      const talked = yield* talk([...helloScript(), hears("NOOP"), saysBytes(`550 no ${title}\r\n`), ...quits], (connection) =>
-        Effect.andThen(connection.run(hello), connection.run(Program.send(Command.noop))))
+      const talked = yield* talk(
+        [...helloScript(), hears("NOOP"), saysBytes(`550 no ${title}\r\n`), ...quits],
+        (connection) => Effect.andThen(connection.run(hello), connection.run(Program.send(Command.noop)))
+      )
       const error = failure(talked)
       assert.deepStrictEqual(error.transcript, talked.events.slice(0, error.transcript.length))
       for (const shown of [Transcript.render(error.transcript), error.message]) {
@@ -347,6 +441,9 @@ describe("the transcript", () => {
       }
       const event: Transcript.Event = { _tag: "Closed", at: 1, detail: "\u001b]0;x\u0007\r\n" }
       assert.strictEqual(Transcript.renderEvent(event), "     1.0 ms  -- closed: \\x1b]0;x\\x07\\x0d\\x0a")
-      assert.strictEqual(Transcript.renderEvent({ _tag: "Sent", at: 1, line: "NOOP \u001b[2J" }), "     1.0 ms  C: NOOP \\x1b[2J")
+      assert.strictEqual(
+        Transcript.renderEvent({ _tag: "Sent", at: 1, line: "NOOP \u001b[2J" }),
+        "     1.0 ms  C: NOOP \\x1b[2J"
+      )
     }))
 })

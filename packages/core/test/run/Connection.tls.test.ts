@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Choose, type Connection, Open, Program, type Reason, Reply } from "@postern/core"
+import { Choose, Command, type Connection, Open, Program, type Reason, Reply } from "@postern/core"
 import { Effect } from "effect"
 import {
   domain,
@@ -49,7 +49,10 @@ describe("the other kind of TLS", () => {
           assert.strictEqual(phase, "greeting")
           assert.strictEqual(reason._tag, "TlsModeMismatch")
           assert.deepInclude(reason, { mode: "startTls", use: "tls" })
-          assert.strictEqual(reason._tag === "TlsModeMismatch" ? reason.firstBytes?.slice(0, 4) : "", firstBytes.slice(0, 4))
+          assert.strictEqual(
+            reason._tag === "TlsModeMismatch" ? reason.firstBytes?.slice(0, 4) : "",
+            firstBytes.slice(0, 4)
+          )
           assert.include(advice, "\"tls\"")
           assert.lengthOf(talked.seen.writes, 0)
         }
@@ -61,9 +64,16 @@ describe("the other kind of TLS", () => {
       // The wire sees octets before the handshake; that is no injection, for nothing was asked yet.
       const early = failure(yield* open("tls", [interjects("220 mx.example ESMTP\r\n")])).reason
       assert.deepInclude(early, { _tag: "TlsModeMismatch", mode: "tls", use: "startTls" })
-      const spoken = yield* open("tls", [handshake({ _tag: "NotTls", firstBytes: new TextEncoder().encode("220 mx\r\n") })])
+      const spoken = yield* open("tls", [
+        handshake({ _tag: "NotTls", firstBytes: new TextEncoder().encode("220 mx\r\n") })
+      ])
       const { reason } = failure(spoken)
-      assert.deepStrictEqual<Reason.Reason>(reason, { _tag: "TlsModeMismatch", mode: "tls", use: "startTls", firstBytes: "220 mx\\r\\n" })
+      assert.deepStrictEqual<Reason.Reason>(reason, {
+        _tag: "TlsModeMismatch",
+        mode: "tls",
+        use: "startTls",
+        firstBytes: "220 mx\\r\\n"
+      })
       assert.lengthOf(spoken.seen.writes, 0)
     }))
 
@@ -71,7 +81,13 @@ describe("the other kind of TLS", () => {
     Effect.gen(function*() {
       const { reason } = failure(yield* open("plain", [saysBytes(Uint8Array.of(0x15, 0x20, 0x20, 13, 10))]))
       assert.strictEqual(reason._tag, "ProtocolViolation")
-      const late = failure(yield* open("plain", [says("220 hi"), hears("EHLO client.example"), saysBytes(Uint8Array.of(0x15, 3, 3, 0, 2, 2, 40, 13, 10))]))
+      const late = failure(
+        yield* open("plain", [
+          says("220 hi"),
+          hears("EHLO client.example"),
+          saysBytes(Uint8Array.of(0x15, 3, 3, 0, 2, 2, 40, 13, 10))
+        ])
+      )
       assert.strictEqual(late.reason._tag, "ProtocolViolation")
     }))
 })
@@ -102,7 +118,11 @@ describe("plain text behind the consent to STARTTLS", () => {
   it.effect("in place of the handshake", () =>
     Effect.gen(function*() {
       const { reason } = failure(
-        yield* talk([...consented, says("220 go"), handshake({ _tag: "NotTls", firstBytes: new TextEncoder().encode("250 ok") })], submit)
+        yield* talk([
+          ...consented,
+          says("220 go"),
+          handshake({ _tag: "NotTls", firstBytes: new TextEncoder().encode("250 ok") })
+        ], submit)
       )
       assert.deepStrictEqual<Reason.Reason>(reason, { _tag: "PlaintextInjected", bytes: "250 ok" })
     }))
@@ -120,20 +140,31 @@ describe("the handshake", () => {
 
   it.effect("that fails is not made up for by plain text, though STARTTLS was only wished for", () =>
     Effect.gen(function*() {
-      const script = [...until("EhloAgain").slice(0, -2), handshake({ _tag: "HandshakeFailed", code: "EPROTO", detail: "no cipher" })]
+      const script = [
+        ...until("EhloAgain").slice(0, -2),
+        handshake({ _tag: "HandshakeFailed", code: "EPROTO", detail: "no cipher" })
+      ]
       const talked = yield* open("startTlsIfOffered", script)
-      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, { _tag: "HandshakeFailed", code: "EPROTO", detail: "no cipher" })
+      assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, {
+        _tag: "HandshakeFailed",
+        code: "EPROTO",
+        detail: "no cipher"
+      })
     }))
 
   it.effect("is cut: the connection is lost during it", () =>
     Effect.gen(function*() {
       const { reason } = failure(yield* talk([...until("Handshake"), ends], submit))
-      assert.deepStrictEqual<Reason.Reason>(reason, { _tag: "ConnectionLost", step: "Handshake", detail: "the server closed the connection" })
+      assert.deepStrictEqual<Reason.Reason>(reason, {
+        _tag: "ConnectionLost",
+        step: "Handshake",
+        detail: "the server closed the connection"
+      })
     }))
 
   it.effect("makes the connection forget the capabilities: what was pipelined is not any more", () =>
     Effect.gen(function*() {
-      const twoNoops = Program.exchange({ _tag: "Noop", argument: undefined }, { _tag: "Noop", argument: undefined })
+      const twoNoops = Program.exchange(Command.noop, Command.noop)
       const talked = yield* talk([
         says("220 hi"),
         hears("EHLO client.example"),
@@ -153,14 +184,17 @@ describe("the handshake", () => {
       ], (connection) =>
         Effect.gen(function*() {
           yield* connection.run(Program.greeting)
-          yield* connection.run(Program.send({ _tag: "Ehlo", domain }))
+          yield* connection.run(Program.send(Command.ehlo(domain)))
           yield* connection.run(twoNoops)
-          yield* connection.run(Program.send({ _tag: "StartTls" }))
+          yield* connection.run(Program.send(Command.startTls))
           yield* connection.run(Program.upgradeTls({ serverName: peer.host }))
-          yield* connection.run(Program.send({ _tag: "Ehlo", domain }))
+          yield* connection.run(Program.send(Command.ehlo(domain)))
           yield* connection.run(twoNoops)
         }))
       success(talked)
-      assert.deepInclude(talked.events.find(({ _tag }) => _tag === "TlsEstablished") ?? {}, { version: "TLSv1.3", verifiedBy: "chain" })
+      assert.deepInclude(talked.events.find(({ _tag }) => _tag === "TlsEstablished") ?? {}, {
+        version: "TLSv1.3",
+        verifiedBy: "chain"
+      })
     }))
 })

@@ -9,7 +9,9 @@ const read = (text: string, mode?: Endpoint.Mode): string => {
   const result = Endpoint.parse(text, mode)
   if (Result.isFailure(result)) return `no: ${result.failure.what}`
   const { host, password, port, user } = result.success
-  return [host, port, result.success.mode, user ?? "-", password === undefined ? "-" : Redacted.value(password)].join(" ")
+  return [host, port, result.success.mode, user ?? "-", password === undefined ? "-" : Redacted.value(password)].join(
+    " "
+  )
 }
 
 const good: ReadonlyArray<readonly [text: string, read: string]> = [
@@ -102,13 +104,22 @@ describe("reading an endpoint", () => {
   })
 
   it("a password comes back as it was, and is in no error and no print", () => {
-    fc.assert(fc.property(fc.string({ minLength: 12, maxLength: 24, unit: "binary" }), fc.constantFrom("mail.example", "mail.example:99999", "h/x", "", "[::1"), (password, host) => {
-      const result = Endpoint.parse(`smtp://ann:${encodeURIComponent(password)}@${host}`)
-      const printed = [inspect(result, { depth: 9, showHidden: true }), JSON.stringify(result), String(result)].join("\n")
-      for (const form of [password, encodeURIComponent(password)]) assert.notInclude(printed, form)
-      if (host !== "mail.example") return
-      assert.strictEqual(Redacted.value(Result.getOrThrow(result).password ?? Redacted.make("")), password)
-    }))
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 12, maxLength: 24, unit: "binary" }),
+        fc.constantFrom("mail.example", "mail.example:99999", "h/x", "", "[::1"),
+        (password, host) => {
+          const result = Endpoint.parse(`smtp://ann:${encodeURIComponent(password)}@${host}`)
+          const printed = [inspect(result, { depth: 9, showHidden: true }), JSON.stringify(result), String(result)]
+            .join("\n")
+          for (const form of [password, encodeURIComponent(password)]) assert.notInclude(printed, form)
+          if (host !== "mail.example") {
+            return
+          }
+          assert.strictEqual(Redacted.value(Result.getOrThrow(result).password ?? Redacted.make("")), password)
+        }
+      )
+    )
   })
 })
 
@@ -129,11 +140,15 @@ describe("modes", () => {
       [" tls ", "tls"]
     ]
     for (const [name, mode] of names) assert.deepStrictEqual(Endpoint.parseMode(name), Result.succeed(mode))
-    for (const name of ["", "yes", "toString", "constructor", "__proto__", "tls1.2"]) assert.isTrue(Result.isFailure(Endpoint.parseMode(name)), name)
+    for (const name of ["", "yes", "toString", "constructor", "__proto__", "tls1.2"]) {
+      assert.isTrue(Result.isFailure(Endpoint.parseMode(name)), name)
+    }
   })
 
   it("a scheme is one of three, whatever objects inherit", () => {
-    for (const scheme of ["constructor", "smtp2", "tostring"]) assert.strictEqual(read(`${scheme}://mail.example`), "no: the URL")
+    for (const scheme of ["constructor", "smtp2", "tostring"]) {
+      assert.strictEqual(read(`${scheme}://mail.example`), "no: the URL")
+    }
   })
 
   it("auto tries STARTTLS first on the ports of STARTTLS, TLS first elsewhere, and nothing else", () => {
@@ -141,10 +156,15 @@ describe("modes", () => {
       Endpoint.securities({ host: "h", port, mode, user: undefined, password: undefined })
     for (const port of [25, 587, 2525]) assert.deepStrictEqual(order(port), ["startTls", "tls"])
     for (const port of [465, 1, 8465, 65_535]) assert.deepStrictEqual(order(port), ["tls", "startTls"])
-    for (const mode of ["plain", "startTls", "startTlsIfOffered", "tls"] as const) assert.deepStrictEqual(order(465, mode), [mode])
+    for (const mode of ["plain", "startTls", "startTlsIfOffered", "tls"] as const) {
+      assert.deepStrictEqual(order(465, mode), [mode])
+    }
   })
 
   it("default ports", () => {
-    assert.deepStrictEqual((["auto", "startTls", "startTlsIfOffered", "tls", "plain"] as const).map(Endpoint.defaultPort), [587, 587, 587, 465, 25])
+    assert.deepStrictEqual(
+      (["auto", "startTls", "startTlsIfOffered", "tls", "plain"] as const).map(Endpoint.defaultPort),
+      [587, 587, 587, 465, 25]
+    )
   })
 })

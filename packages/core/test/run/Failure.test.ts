@@ -12,7 +12,10 @@ describe("a failure below SMTP", () => {
       from({ _tag: "ConnectFailed", host: "h", port: 25, code: "ENOTFOUND", detail: "no such name" }),
       Reason.make("ConnectionFailed", { host: "h", port: 25, code: "ENOTFOUND", detail: "no such name" })
     )
-    assert.deepStrictEqual(from({ _tag: "Closed" }), Reason.make("ConnectionLost", { step: "Mail", detail: "the server closed the connection" }))
+    assert.deepStrictEqual(
+      from({ _tag: "Closed" }),
+      Reason.make("ConnectionLost", { step: "Mail", detail: "the server closed the connection" })
+    )
     assert.deepStrictEqual(
       from({ _tag: "Broken", code: "ECONNRESET", detail: "reset" }),
       Reason.make("ConnectionLost", { step: "Mail", detail: "reset" })
@@ -31,7 +34,10 @@ describe("a failure below SMTP", () => {
     const shown = "220 \\x1b[2J\\r\\n"
     for (const problem of [{ _tag: "NotTls", firstBytes: bytes }, { _tag: "PlaintextBuffered", bytes }] as const) {
       assert.deepStrictEqual(from(problem), Reason.make("PlaintextInjected", { bytes: shown }))
-      assert.deepStrictEqual(from(problem, false), Reason.make("TlsModeMismatch", { mode: "tls", use: "startTls", firstBytes: shown }))
+      assert.deepStrictEqual(
+        from(problem, false),
+        Reason.make("TlsModeMismatch", { mode: "tls", use: "startTls", firstBytes: shown })
+      )
     }
     assert.deepStrictEqual(
       from({ _tag: "NotTls", firstBytes: undefined }, false),
@@ -40,14 +46,22 @@ describe("a failure below SMTP", () => {
   })
 
   it("is a message for people, with what to do", () => {
-    const { message } = new Transport.TransportError({ reason: { _tag: "ConnectFailed", host: "h", port: 25, code: "X", detail: "refused" } })
+    const { message } = new Transport.TransportError({
+      reason: { _tag: "ConnectFailed", host: "h", port: 25, code: "X", detail: "refused" }
+    })
     assert.strictEqual(message, "cannot connect to h:25: refused")
-    assert.include(Advice.advice(from({ _tag: "ConnectFailed", host: "h", port: 25, code: "ENOTFOUND", detail: "" })), "name does not resolve")
+    assert.include(
+      Advice.advice(from({ _tag: "ConnectFailed", host: "h", port: 25, code: "ENOTFOUND", detail: "" })),
+      "name does not resolve"
+    )
   })
 
   it("in doubt: says what happened in few words", () => {
     assert.strictEqual(describeReason(Reason.make("ConnectionLost", { step: "Content", detail: "reset" })), "reset")
-    assert.strictEqual(describeReason(Reason.make("TimedOut", { step: "Content", limit: 600_000 })), "no reply within 600 seconds")
+    assert.strictEqual(
+      describeReason(Reason.make("TimedOut", { step: "Content", limit: 600_000 })),
+      "no reply within 600 seconds"
+    )
     assert.strictEqual(
       describeReason(Reason.make("ProtocolViolation", { step: "Content", expected: "x", received: "y" })),
       "the reply was not understood: \"y\""

@@ -16,7 +16,11 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 const traces = Effect.fnUntraced(function*(options: SmtpClient.Options, server: SimulatedServer.Config) {
   const seen: Array<string> = []
   const show = (value: unknown) => {
-    seen.push(String(value), inspect(value, { depth: 20, showHidden: true, getters: true }), JSON.stringify(value, (_, it: unknown) => typeof it === "bigint" ? String(it) : it) ?? "")
+    seen.push(
+      String(value),
+      inspect(value, { depth: 20, showHidden: true, getters: true }),
+      JSON.stringify(value, (_, it: unknown) => typeof it === "bigint" ? String(it) : it) ?? ""
+    )
     if (value instanceof Error) seen.push(value.message, value.stack ?? "")
   }
   const logger = Logger.make<unknown, void>(({ cause, fiber, message }) => {
@@ -71,7 +75,9 @@ const mechanisms = [Plain.plain, Login.login, Login.loginWithInitialResponse, Cr
 /** How a server may give back what it was told. */
 const echo = (said: Uint8Array): ReadonlyArray<string> => {
   const parts = text(said).split("\0")
-  const forms = [said, ...parts.map((part) => utf8.encode(part))].flatMap((bytes) => [`${base64(bytes)}== is not good`, `<${hex(bytes)}>`])
+  const forms = [said, ...parts.map((part) => utf8.encode(part))].flatMap((
+    bytes
+  ) => [`${base64(bytes)}== is not good`, `<${hex(bytes)}>`])
   return [...forms, ...parts, parts.join(" ")]
 }
 
@@ -112,8 +118,10 @@ describe("what was said in AUTH", () => {
         }
         const { seen } = await Effect.runPromise(traces(options, server))
         const secrets = [password, base64(utf8.encode(password)), hex(utf8.encode(password))]
-        const responses = told.filter((said) => text(said) !== user).flatMap((said) => [base64(said), hex(said)])
-        const printed = [password, password.trim()].flatMap((text) => [JSON.stringify(text).slice(1, -1), encodeURIComponent(text)])
+        const responses = told.flatMap((said) => text(said) === user ? [] : [base64(said), hex(said)])
+        const printed = [password, password.trim()].flatMap((
+          text
+        ) => [JSON.stringify(text).slice(1, -1), encodeURIComponent(text)])
         // CRAM-MD5 never says the password, and nothing hides what was never said.
         for (const form of mechanism === CramMd5.cramMd5 ? responses : [...secrets, ...printed, ...responses]) {
           assert.notInclude(seen, form)
@@ -180,7 +188,11 @@ describe("hiding", () => {
 
   it("leaves short words, and all that is not about authentication", () => {
     secrets.learn(Result.getOrThrow(Command.auth("PLAIN", Redacted.make(utf8.encode("\0tim\0tanstaaf")))))
-    assert.deepStrictEqual(secrets.hide("Auth", reply).lines, ["5.7.8 tim <redacted> no", "5.7.8 tim", "5.7.8 250 tim@b.example"])
+    assert.deepStrictEqual(secrets.hide("Auth", reply).lines, [
+      "5.7.8 tim <redacted> no",
+      "5.7.8 tim",
+      "5.7.8 250 tim@b.example"
+    ])
     assert.deepStrictEqual(secrets.hide("Auth", reply).status, reply.status)
     assert.strictEqual(secrets.hide("Rcpt", reply), reply)
     assert.strictEqual(secrets.hideAll("Rcpt", "tanstaaf"), "tanstaaf")
@@ -193,8 +205,18 @@ describe("Redacted options", () => {
   it.effect("do not show in errors about them", () =>
     Effect.gen(function*() {
       const password = "tanstaaftanstaaf"
-      for (const endpoint of [`smtp://tim:${password}@`, `smtp://tim:${password}@h:99999`, `ftp://tim:${password}@h`, `smtp://tim:%zz${password}@h`, `tim:${password}@h:25`]) {
-        const exit = yield* Effect.exit(SmtpClient.make({ endpoint }).pipe(Effect.provide(yield* Effect.map(InMemory.make({}), ({ layer }) => layer))))
+      for (
+        const endpoint of [
+          `smtp://tim:${password}@`,
+          `smtp://tim:${password}@h:99999`,
+          `ftp://tim:${password}@h`,
+          `smtp://tim:%zz${password}@h`,
+          `tim:${password}@h:25`
+        ]
+      ) {
+        const exit = yield* Effect.exit(
+          SmtpClient.make({ endpoint }).pipe(Effect.provide(yield* Effect.map(InMemory.make({}), ({ layer }) => layer)))
+        )
         assert.isTrue(Exit.isFailure(exit), endpoint)
         assert.notInclude(inspect(exit, { depth: 20 }), password)
       }

@@ -1,18 +1,46 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Command, Connection, Mechanism, Plain, Program, type Reason, Reply, SmtpClient, type SmtpError, Transport } from "@postern/core"
+import {
+  Command,
+  Connection,
+  Mechanism,
+  Plain,
+  Program,
+  type Reason,
+  Reply,
+  SmtpClient,
+  type SmtpError,
+  Transport
+} from "@postern/core"
 import { InMemory, type SimulatedServer } from "@postern/testing"
 import { Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { ends, handshake, hears, interjects, make as makeScripted, quits, says, stalls, type Step, waits } from "./scripted.ts"
+import {
+  ends,
+  handshake,
+  hears,
+  interjects,
+  make as makeScripted,
+  quits,
+  says,
+  stalls,
+  type Step,
+  waits
+} from "./scripted.ts"
 
 const credentials = Mechanism.password("tim", Redacted.make("tanstaaftanstaaf"))
-const message: SmtpClient.Message = { from: "ann@a.example", to: ["ben@b.example", "cat@c.example"], content: "Subject: x\n\nbody\n" }
+const message: SmtpClient.Message = {
+  from: "ann@a.example",
+  to: ["ben@b.example", "cat@c.example"],
+  content: "Subject: x\n\nbody\n"
+}
 
-const simulated = Effect.fnUntraced(function*(server: SimulatedServer.Config, options: Partial<SmtpClient.Options> = {}) {
-  const memory = yield* InMemory.make(server)
-  const client = yield* SmtpClient.make({ endpoint: "mx.example:587", ...options }).pipe(Effect.provide(memory.layer))
-  return { ...memory, client }
-})
+const simulated = Effect.fnUntraced(
+  function*(server: SimulatedServer.Config, options: Partial<SmtpClient.Options> = {}) {
+    const memory = yield* InMemory.make(server)
+    const client = yield* SmtpClient.make({ endpoint: "mx.example:587", ...options }).pipe(Effect.provide(memory.layer))
+    return { ...memory, client }
+  }
+)
 
 const reasonOf = <A, R>(effect: Effect.Effect<A, SmtpError.SmtpError, R>): Effect.Effect<Reason.Reason, A, R> =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason)
@@ -40,7 +68,10 @@ describe("send", () => {
       const { outcomes } = yield* client.send(message)
       assert.deepStrictEqual(outcomes.map(({ _tag }) => _tag), ["Refused", "Accepted"])
       const [refused] = outcomes
-      assert.strictEqual(refused !== undefined && refused._tag !== "Accepted" ? refused.reason._tag : "", "RecipientsRefused")
+      assert.strictEqual(
+        refused !== undefined && refused._tag !== "Accepted" ? refused.reason._tag : "",
+        "RecipientsRefused"
+      )
       assert.lengthOf((yield* inbox)[0]?.forwardPaths ?? [], 1)
     }))
 
@@ -56,14 +87,23 @@ describe("send", () => {
 
   it.effect("authenticates, by the options or by the URL", () =>
     Effect.gen(function*() {
-      const server = { mechanisms: [Plain.plain], accounts: { tim: Redacted.make("tanstaaftanstaaf") }, requireAuth: true }
+      const server = {
+        mechanisms: [Plain.plain],
+        accounts: { tim: Redacted.make("tanstaaftanstaaf") },
+        requireAuth: true
+      }
       for (const options of [{ credentials }, { endpoint: "smtp://tim:tanstaaftanstaaf@mx.example" }]) {
         const { client, sessions } = yield* simulated(server, options)
         yield* client.send(message)
         assert.strictEqual((yield* sessions)[0]?.identity, "tim")
       }
-      const { client } = yield* simulated(server, { credentials: Mechanism.password("tim", Redacted.make("wrong, all of it")) })
-      assert.deepInclude(yield* reasonOf(client.send(message)), { _tag: "AuthenticationFailed", why: "bad credentials" })
+      const { client } = yield* simulated(server, {
+        credentials: Mechanism.password("tim", Redacted.make("wrong, all of it"))
+      })
+      assert.deepInclude(yield* reasonOf(client.send(message)), {
+        _tag: "AuthenticationFailed",
+        why: "bad credentials"
+      })
     }))
 
   it.effect("refuses bad input before anything is opened", () =>
@@ -145,14 +185,23 @@ describe("sessions of one's own", () => {
       )
       assert.deepStrictEqual(found, [true, 250, 250])
       assert.strictEqual(yield* open, 0)
-      assert.deepStrictEqual((yield* sessions)[0]?.commands.map(({ _tag }) => _tag), ["Ehlo", "StartTls", "Ehlo", "Noop", "Noop", "Quit"])
+      assert.deepStrictEqual((yield* sessions)[0]?.commands.map(({ _tag }) => _tag), [
+        "Ehlo",
+        "StartTls",
+        "Ehlo",
+        "Noop",
+        "Noop",
+        "Quit"
+      ])
     }))
 
   it.effect("use: passes what the dialogue fails with", () =>
     Effect.gen(function*() {
       const { client, open } = yield* simulated({})
       assert.strictEqual(yield* Effect.flip(client.use(() => Effect.fail("mine" as const))), "mine")
-      const vrfy = yield* Effect.flip(client.use((session) => session.send({ _tag: "Rcpt", forwardPath: "postmaster", parameters: [] } as never)))
+      const vrfy = yield* Effect.flip(
+        client.use((session) => session.send({ _tag: "Rcpt", forwardPath: "postmaster", parameters: [] } as never))
+      )
       assert.strictEqual(vrfy.reason._tag, "OutOfSequence")
       assert.strictEqual(yield* open, 0)
     }))
@@ -186,7 +235,9 @@ describe("sessions of one's own", () => {
       yield* Effect.provide(sent, SmtpClient.layer({ endpoint: "mx.example" }).pipe(Layer.provide(layer)))
       assert.lengthOf(yield* inbox, 1)
       assert.strictEqual(yield* open, 0)
-      const reason = yield* reasonOf(Effect.provide(sent, SmtpClient.layer({ endpoint: "mx.example:x" }).pipe(Layer.provide(layer))))
+      const reason = yield* reasonOf(
+        Effect.provide(sent, SmtpClient.layer({ endpoint: "mx.example:x" }).pipe(Layer.provide(layer)))
+      )
       assert.strictEqual(reason._tag, "InvalidInput")
     }))
 })
@@ -194,7 +245,9 @@ describe("sessions of one's own", () => {
 /** One connection after another, each with a script. */
 const scripted = Effect.fnUntraced(function*(endpoint: string, ...scripts: ReadonlyArray<ReadonlyArray<Step>>) {
   const { seen, transport } = makeScripted(scripts)
-  const client = yield* SmtpClient.make({ endpoint, domain: "client.example" }).pipe(Effect.provideService(Transport.Transport, transport))
+  const client = yield* SmtpClient.make({ endpoint, domain: "client.example" }).pipe(
+    Effect.provideService(Transport.Transport, transport)
+  )
   return { client, seen }
 })
 
@@ -209,7 +262,13 @@ const inTheClear: ReadonlyArray<Step> = [
   says("250 mx.example"),
   ...quits
 ]
-const inTls: ReadonlyArray<Step> = [handshake(), says("220 mx.example"), hears("EHLO client.example"), says("250 mx.example"), ...quits]
+const inTls: ReadonlyArray<Step> = [
+  handshake(),
+  says("220 mx.example"),
+  hears("EHLO client.example"),
+  says("250 mx.example"),
+  ...quits
+]
 const alert: ReadonlyArray<Step> = [interjects(Uint8Array.of(0x15, 3, 3, 0, 2, 2, 40)), ends]
 const notTls: ReadonlyArray<Step> = [handshake({ _tag: "NotTls", firstBytes: new TextEncoder().encode("220 mx\r\n") })]
 
@@ -221,7 +280,13 @@ const done = ({ seen }: { readonly seen: ReturnType<typeof makeScripted>["seen"]
 describe("auto", () => {
   it.effect("takes the other mode where the server speaks that one", () =>
     Effect.gen(function*() {
-      for (const [endpoint, ...scripts] of [["mx.example:587", alert, inTls], ["mx.example:465", notTls, inTheClear]] as const) {
+      for (
+        const [endpoint, ...scripts] of [["mx.example:587", alert, inTls], [
+          "mx.example:465",
+          notTls,
+          inTheClear
+        ]] as const
+      ) {
         const it = yield* scripted(endpoint, ...scripts)
         const facts = yield* it.client.use(({ facts }) => Effect.succeed(facts))
         assert.isDefined(facts.tls)
@@ -253,7 +318,11 @@ describe("auto", () => {
   it.effect("waits as long as is configured", () =>
     Effect.gen(function*() {
       const { seen, transport } = makeScripted([[waits("50 seconds"), ...inTheClear]])
-      const client = yield* SmtpClient.make({ endpoint: "mx.example:587", domain: "client.example", timeLimits: { Greeting: "1 minute" } })
+      const client = yield* SmtpClient.make({
+        endpoint: "mx.example:587",
+        domain: "client.example",
+        timeLimits: { Greeting: "1 minute" }
+      })
         .pipe(Effect.provideService(Transport.Transport, transport))
       const fiber = yield* Effect.forkChild(client.use(() => Effect.void))
       yield* TestClock.adjust("50 seconds")
@@ -263,7 +332,12 @@ describe("auto", () => {
 
   it.effect("never goes on in plain text, and tries no third time", () =>
     Effect.gen(function*() {
-      const noTls: ReadonlyArray<Step> = [says("220 mx.example"), hears("EHLO client.example"), says("250-mx.example", "250 SIZE"), ...quits]
+      const noTls: ReadonlyArray<Step> = [
+        says("220 mx.example"),
+        hears("EHLO client.example"),
+        says("250-mx.example", "250 SIZE"),
+        ...quits
+      ]
       const bare = yield* scripted("mx.example:587", noTls)
       assert.strictEqual((yield* reasonOf(bare.client.use(() => Effect.void)))._tag, "TlsUnavailable")
       done(bare)
@@ -280,12 +354,14 @@ describe("auto", () => {
 
   it.effect("other failures are not a reason to try the other mode", () =>
     Effect.gen(function*() {
-      for (const script of [[says("554 no")  , ...quits], [ends], [says("421 later")], [says("garbage")]]) {
+      for (const script of [[says("554 no"), ...quits], [ends], [says("421 later")], [says("garbage")]]) {
         const it = yield* scripted("mx.example:587", script)
         assert.isTrue(Exit.isFailure(yield* Effect.exit(it.client.use(() => Effect.void))))
         done(it)
       }
-      const refused = yield* scripted("mx.example:465", [handshake({ _tag: "CertificateRefused", problem: "expired", detail: "yesterday" })])
+      const refused = yield* scripted("mx.example:465", [
+        handshake({ _tag: "CertificateRefused", problem: "expired", detail: "yesterday" })
+      ])
       assert.strictEqual((yield* reasonOf(refused.client.use(() => Effect.void)))._tag, "CertificateRefused")
       done(refused)
     }))

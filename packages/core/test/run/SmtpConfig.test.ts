@@ -5,10 +5,17 @@ import { Cause, ConfigProvider, Effect, Exit, Layer, Redacted, Result } from "ef
 import { inspect } from "node:util"
 
 const settings = (env: Record<string, string>) =>
-  Effect.provide(Effect.flatMap(SmtpConfig.config, (settings) => Effect.succeed(SmtpConfig.toOptions(settings))), ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
+  Effect.provide(
+    Effect.flatMap(SmtpConfig.config, (settings) => Effect.succeed(SmtpConfig.toOptions(settings))),
+    ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))
+  )
 
 const options = (env: Record<string, string>) => Effect.map(settings(env), Result.getOrThrow)
-const problem = (env: Record<string, string>) => Effect.map(settings(env), (result): Reason.Of<"InvalidInput"> | undefined => Result.getOrUndefined(Result.flip(result)))
+const problem = (env: Record<string, string>) =>
+  Effect.map(
+    settings(env),
+    (result): Reason.Of<"InvalidInput"> | undefined => Result.getOrUndefined(Result.flip(result))
+  )
 
 const endpointOf = ({ endpoint }: SmtpClient.Options) =>
   typeof endpoint === "string" ? endpoint : `${endpoint.host} ${endpoint.port} ${endpoint.mode}`
@@ -18,32 +25,56 @@ describe("options from the environment", () => {
     Effect.gen(function*() {
       const found = yield* options({ SMTP_HOST: "mail.example" })
       assert.strictEqual(endpointOf(found), "mail.example 587 auto")
-      assert.deepStrictEqual([found.credentials, found.security, found.authenticator, found.domain], [undefined, undefined, undefined, undefined])
+      assert.deepStrictEqual([found.credentials, found.security, found.authenticator, found.domain], [
+        undefined,
+        undefined,
+        undefined,
+        undefined
+      ])
     }))
 
   it.effect("host, port, security; a URL; a URL before a host; security before a URL's scheme", () =>
     Effect.gen(function*() {
       const at = (env: Record<string, string>) => Effect.map(options(env), endpointOf)
-      assert.strictEqual(yield* at({ SMTP_HOST: "mail.example", SMTP_PORT: "2525", SMTP_SECURITY: "starttls" }), "mail.example 2525 startTls")
+      assert.strictEqual(
+        yield* at({ SMTP_HOST: "mail.example", SMTP_PORT: "2525", SMTP_SECURITY: "starttls" }),
+        "mail.example 2525 startTls"
+      )
       assert.strictEqual(yield* at({ SMTP_HOST: "mail.example", SMTP_SECURITY: "ssl" }), "mail.example 465 tls")
       assert.strictEqual(yield* at({ SMTP_URL: "smtps://mail.example" }), "mail.example 465 tls")
       assert.strictEqual(yield* at({ SMTP_URL: "smtps://a.example", SMTP_HOST: "b.example" }), "a.example 465 tls")
-      assert.strictEqual(yield* at({ SMTP_URL: "smtps://a.example:2525", SMTP_SECURITY: "plain" }), "a.example 2525 plain")
+      assert.strictEqual(
+        yield* at({ SMTP_URL: "smtps://a.example:2525", SMTP_SECURITY: "plain" }),
+        "a.example 2525 plain"
+      )
     }))
 
   it.effect("a variable that is set to nothing is not set", () =>
     Effect.gen(function*() {
       const env = Object.fromEntries(
-        ["URL", "PORT", "USER", "PASSWORD", "SECURITY", "AUTH", "DOMAIN", "CA", "FINGERPRINT"].map((name) => [`SMTP_${name}`, ""])
+        ["URL", "PORT", "USER", "PASSWORD", "SECURITY", "AUTH", "DOMAIN", "CA", "FINGERPRINT"].map((
+          name
+        ) => [`SMTP_${name}`, ""])
       )
       const found = yield* options({ ...env, SMTP_HOST: "mail.example" })
       assert.strictEqual(endpointOf(found), "mail.example 587 auto")
-      assert.deepStrictEqual([found.credentials, found.tls?.ca, found.tls?.fingerprint, found.domain], [undefined, undefined, undefined, undefined])
+      assert.deepStrictEqual([found.credentials, found.tls?.ca, found.tls?.fingerprint, found.domain], [
+        undefined,
+        undefined,
+        undefined,
+        undefined
+      ])
     }))
 
   it.effect("credentials, trust, name", () =>
     Effect.gen(function*() {
-      const env = { SMTP_USER: "ann", SMTP_PASSWORD: " tanstaaf ", SMTP_CA: "-----BEGIN", SMTP_FINGERPRINT: "ab:cd", SMTP_DOMAIN: "client.example" }
+      const env = {
+        SMTP_USER: "ann",
+        SMTP_PASSWORD: " tanstaaf ",
+        SMTP_CA: "-----BEGIN",
+        SMTP_FINGERPRINT: "ab:cd",
+        SMTP_DOMAIN: "client.example"
+      }
       const { credentials, domain, tls } = yield* options({ SMTP_HOST: "mail.example", ...env })
       assert.strictEqual(credentials?._tag, "Password")
       if (credentials?._tag === "Password") {
@@ -57,7 +88,9 @@ describe("options from the environment", () => {
       const tried = (list: string) =>
         Effect.map(options({ SMTP_HOST: "h", SMTP_AUTH: list }), ({ authenticator }) => {
           const context = { host: "h", offered: ["PLAIN", "LOGIN", "CRAM-MD5"], secure: true }
-          return authenticator?.(Mechanism.password("ann", Redacted.make("x")), context).candidates.map(({ name }) => name)
+          return authenticator?.(Mechanism.password("ann", Redacted.make("x")), context).candidates.map(({ name }) =>
+            name
+          )
         })
       assert.deepStrictEqual(yield* tried("CRAM-MD5,PLAIN"), ["CRAM-MD5", "PLAIN"])
       assert.deepStrictEqual(yield* tried("login plain"), ["LOGIN", "PLAIN"])
@@ -108,7 +141,12 @@ describe("the client as configured", () => {
     Effect.gen(function*() {
       const { inbox, layer, sessions } = yield* InMemory.make({})
       const exit = yield* send.pipe(
-        Effect.provide(SmtpClient.layerConfig(overrides).pipe(Layer.provide(layer), Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))))),
+        Effect.provide(
+          SmtpClient.layerConfig(overrides).pipe(
+            Layer.provide(layer),
+            Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
+          )
+        ),
         Effect.exit
       )
       return { exit, inbox: yield* inbox, sessions: yield* sessions }
@@ -124,7 +162,10 @@ describe("the client as configured", () => {
 
   it.effect("what is given in code overrides the environment", () =>
     Effect.gen(function*() {
-      const { sessions } = yield* run({ SMTP_HOST: "mx.example", SMTP_DOMAIN: "env.example" }, { security: "plain", domain: "code.example" })
+      const { sessions } = yield* run({ SMTP_HOST: "mx.example", SMTP_DOMAIN: "env.example" }, {
+        security: "plain",
+        domain: "code.example"
+      })
       assert.deepInclude(sessions[0]?.commands[0] ?? {}, { _tag: "Ehlo", domain: "code.example" })
       assert.isFalse(sessions[0]?.tls)
     }))

@@ -18,7 +18,9 @@ describe("tls-server-end-point", () => {
 
   for (const { id, inputs, outcome } of certificates) {
     it(id, () => {
-      const binding = ChannelBinding.serverEndPoint(new Uint8Array(new X509Certificate(inputs.certificatePem ?? "").raw))
+      const binding = ChannelBinding.serverEndPoint(
+        new Uint8Array(new X509Certificate(inputs.certificatePem ?? "").raw)
+      )
       assert.strictEqual(binding && Buffer.from(binding.data).toString("hex"), outcome.dataHex)
       assert.strictEqual(binding === undefined, outcome.result === "undefined")
     })

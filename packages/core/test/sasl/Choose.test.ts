@@ -183,7 +183,10 @@ describe("Choose's combinators", () => {
 
   it("a channel-bound mechanism needs something to be bound to", () => {
     const plus = stub("SCRAM-SHA-256-PLUS", "channel-bound")
-    const plan = Choose.automatic(plus, Plain.plain)(credentials, { ...context(["PLAIN", plus.name]), channelBindings: [] })
+    const plan = Choose.automatic(plus, Plain.plain)(credentials, {
+      ...context(["PLAIN", plus.name]),
+      channelBindings: []
+    })
     assert.deepStrictEqual(names(plan), ["PLAIN"])
   })
 
@@ -193,16 +196,26 @@ describe("Choose's combinators", () => {
     const plan = Choose.requireTls(standard)(credentials, open)
     assert.deepStrictEqual(names(plan), [])
     assert.include(why(plan, "CRAM-MD5"), "TLS is required by the caller")
-    assert.deepStrictEqual(names(Choose.requireTls(standard)(credentials, offers)), names(standard(credentials, offers)))
+    assert.deepStrictEqual(
+      names(Choose.requireTls(standard)(credentials, offers)),
+      names(standard(credentials, offers))
+    )
   })
 
   it("mapCredentials and observe: other credentials, and every message told without what it says", () => {
     const told: Array<Choose.Observed> = []
-    const changed = Choose.mapCredentials(only(standard, "LOGIN"), (given) => given._tag === "Password" ? { ...given, user: "ben" } : given)
+    const changed = Choose.mapCredentials(
+      only(standard, "LOGIN"),
+      (given) => given._tag === "Password" ? { ...given, user: "ben" } : given
+    )
     const watched = Choose.observe(changed, (observed) => Effect.sync(() => void told.push(observed)))
     const [mechanism] = watched(credentials, offers).candidates
     assert.isDefined(mechanism)
-    const server = { host: "h", nonce: "n", passwordOf: (user: string) => user === "ben" ? Redacted.make("pw") : undefined }
+    const server = {
+      host: "h",
+      nonce: "n",
+      passwordOf: (user: string) => user === "ben" ? Redacted.make("pw") : undefined
+    }
     const duel = mechanism === undefined ? undefined : Effect.runSync(Mechanism.duel(mechanism, credentials, server))
     assert.isTrue(duel?.accepted)
     assert.deepStrictEqual(told, [

@@ -27,7 +27,10 @@ const octets = (base64: string | null | undefined) => Uint8Array.from(Buffer.fro
 
 /** A source of random octets that gives these. */
 const fixed = (bytes: Uint8Array) =>
-  SecureRandom.SecureRandom.of({ ...SecureRandom.make((size) => new Uint8Array(size)), randomBytes: () => Effect.succeed(bytes) })
+  SecureRandom.SecureRandom.of({
+    ...SecureRandom.make((size) => new Uint8Array(size)),
+    randomBytes: () => Effect.succeed(bytes)
+  })
 
 /** The client's cnonce is base64 of random octets; some published ones are no base64, and are checked by their digest below. */
 const nonceOf = (text: string): Uint8Array | undefined => {
@@ -38,7 +41,10 @@ const nonceOf = (text: string): Uint8Array | undefined => {
 const play = Effect.fnUntraced(function*(vector: Vector) {
   const { authzid, clientNonce = "", digestUri = "smtp/mail.example.com", password, username } = vector.inputs
   const context = { host: digestUri.slice(digestUri.indexOf("/") + 1), offered: ["DIGEST-MD5"], secure: true }
-  let step = yield* DigestMd5.digestMd5.client(Mechanism.password(username, Redacted.make(password), authzid ?? undefined), context)
+  let step = yield* DigestMd5.digestMd5.client(
+    Mechanism.password(username, Redacted.make(password), authzid ?? undefined),
+    context
+  )
   const sent: Array<Uint8Array> = []
   for (const { base64, from } of vector.exchange) {
     if (from !== "server" || base64 === undefined || base64 === null || (base64 === "" && sent.length > 0)) continue
@@ -70,7 +76,8 @@ describe("DIGEST-MD5 vectors", () => {
       it(`${id}: client`, () => {
         const { sent, verified } = Effect.runSync(play(vector))
         const directives = DigestDirectives.parse(sent[0] ?? new Uint8Array(0)) ?? []
-        const value = (all: DigestDirectives.Directives | undefined, name: string) => all?.find(([found]) => found === name)?.[1]
+        const value = (all: DigestDirectives.Directives | undefined, name: string) =>
+          all?.find(([found]) => found === name)?.[1]
         for (const name of ["username", "realm", "nonce", "cnonce", "nc", "qop", "digest-uri", "response"]) {
           assert.strictEqual(value(directives, name), value(published, name), name)
         }
@@ -109,30 +116,47 @@ describe("DIGEST-MD5 laws", () => {
     fc.assert(fc.property(Arbitraries.credentials, Arbitraries.credentials, (mine, other) => {
       assert.isTrue(Effect.runSync(Mechanism.duel(DigestMd5.digestMd5, mine, knows(mine))).accepted)
       if (Redacted.value(mine.password) === Redacted.value(other.password)) return
-      const wrong = Effect.runSync(Effect.result(Mechanism.duel(DigestMd5.digestMd5, mine, { ...knows(mine), passwordOf: () => other.password })))
+      const wrong = Effect.runSync(
+        Effect.result(Mechanism.duel(DigestMd5.digestMd5, mine, { ...knows(mine), passwordOf: () => other.password }))
+      )
       assert.isFalse(Result.isSuccess(wrong) && wrong.success.accepted)
     }))
   })
 
   it("no altered octet of the server's proof is believed", () => {
-    fc.assert(fc.property(Arbitraries.credentials, fc.nat(1), fc.nat(), fc.integer({ min: 1, max: 255 }), (credentials, turn, at, bits) => {
-      const alter: Mechanism.Alter = (bytes, from, n) => {
-        if (from !== "server" || n !== turn) return bytes
-        const out = bytes.slice()
-        out[at % out.length] = (out[at % out.length] ?? 0) ^ bits
-        return out
-      }
-      const result = Effect.runSync(Effect.result(Mechanism.duel(DigestMd5.digestMd5, credentials, knows(credentials), alter)))
-      // The first challenge names things that may change and still be agreed on: then the proof is about what was changed.
-      if (turn === 1) assert.isFalse(Result.isSuccess(result) && result.success.accepted && bits !== 0x20)
-    }))
+    fc.assert(
+      fc.property(
+        Arbitraries.credentials,
+        fc.nat(1),
+        fc.nat(),
+        fc.integer({ min: 1, max: 255 }),
+        (credentials, turn, at, bits) => {
+          const alter: Mechanism.Alter = (bytes, from, n) => {
+            if (from !== "server" || n !== turn) return bytes
+            const out = bytes.slice()
+            out[at % out.length] = (out[at % out.length] ?? 0) ^ bits
+            return out
+          }
+          const result = Effect.runSync(
+            Effect.result(Mechanism.duel(DigestMd5.digestMd5, credentials, knows(credentials), alter))
+          )
+          // The first challenge names things that may change and still be agreed on: then the proof is about what was changed.
+          if (turn === 1) assert.isFalse(Result.isSuccess(result) && result.success.accepted && bits !== 0x20)
+        }
+      )
+    )
   })
 
   it("any challenge whatever ends as typed", () => {
     const hostile = fc.oneof(
       fc.uint8Array({ maxLength: 3000 }),
-      fc.array(fc.tuple(fc.constantFrom("realm", "nonce", "qop", "charset", "algorithm", "rspauth", "x"), fc.string()), { maxLength: 8 })
-        .map((all) => new TextEncoder().encode(all.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(",")))
+      fc.array(
+        fc.tuple(fc.constantFrom("realm", "nonce", "qop", "charset", "algorithm", "rspauth", "x"), fc.string()),
+        { maxLength: 8 }
+      )
+        .map((all) =>
+          new TextEncoder().encode(all.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(","))
+        )
     )
     const context = { host: "h", offered: [], secure: true }
     fc.assert(fc.property(hostile, hostile, (first, second) => {
@@ -148,8 +172,16 @@ describe("DIGEST-MD5 laws", () => {
 
   it("directives read back as they were written", () => {
     const text = fc.string({ unit: "grapheme" }).filter((it) => it.isWellFormed() && it.length < 60)
-    fc.assert(fc.property(fc.array(fc.tuple(fc.constantFrom("username", "realm", "nonce", "x-unknown"), text), { maxLength: 6 }), (directives) => {
-      assert.deepStrictEqual(DigestDirectives.parse(new TextEncoder().encode(DigestDirectives.format(directives))), directives)
-    }))
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom("username", "realm", "nonce", "x-unknown"), text), { maxLength: 6 }),
+        (directives) => {
+          assert.deepStrictEqual(
+            DigestDirectives.parse(new TextEncoder().encode(DigestDirectives.format(directives))),
+            directives
+          )
+        }
+      )
+    )
   })
 })

@@ -7,7 +7,9 @@ import file from "../vectors/GSSAPI.json" with { type: "json" }
 interface Vector {
   readonly id: string
   readonly inputs: { readonly service: string; readonly authzid?: string | null | undefined }
-  readonly exchange: ReadonlyArray<{ readonly from: string; readonly base64?: string | undefined; readonly wrapped?: boolean | undefined }>
+  readonly exchange: ReadonlyArray<
+    { readonly from: string; readonly base64?: string | undefined; readonly wrapped?: boolean | undefined }
+  >
   readonly outcome: { readonly result: string; readonly reason?: string | undefined }
 }
 
@@ -23,7 +25,10 @@ const context = (begun: Array<string> = []) =>
       Effect.sync(() => {
         begun.push(`${mechanism} ${service}`)
         return {
-          step: (token) => Effect.succeed(token === undefined ? { token: ours, complete: false } : { token: undefined, complete: true }),
+          step: (token) =>
+            Effect.succeed(
+              token === undefined ? { token: ours, complete: false } : { token: undefined, complete: true }
+            ),
           unwrap: (bytes) => Effect.succeed(bytes),
           wrap: (bytes) => Effect.succeed(bytes)
         }
@@ -39,7 +44,11 @@ const play = (authorizationId: string | undefined, offer: Uint8Array, begun?: Ar
       assert.isDefined(step.next)
       return step.next === undefined ? Effect.succeed(step) : step.next(challenge)
     }
-    const first = yield* Gssapi.gssapi.client({ _tag: "Kerberos", authorizationId }, { host: "mail.example.com", offered: ["GSSAPI"], secure: true })
+    const first = yield* Gssapi.gssapi.client({ _tag: "Kerberos", authorizationId }, {
+      host: "mail.example.com",
+      offered: ["GSSAPI"],
+      secure: true
+    })
     const second = yield* take(first, theirs)
     const last = yield* take(second, offer)
     if (last.response !== undefined) sent.push(Redacted.value(last.response))
@@ -72,9 +81,12 @@ describe("GSSAPI laws", () => {
   it("whatever is offered, no layer is chosen or the exchange ends as typed", () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 12 }), (offer) => {
       const result = play("ann", offer)
-      const fine = offer.length === 4 && ((offer[0] ?? 0) & 1) === 1 && (offer[0] !== 1 || offer.slice(1).every((octet) => octet === 0))
+      const fine = offer.length === 4 && ((offer[0] ?? 0) & 1) === 1
+        && (offer[0] !== 1 || offer.slice(1).every((octet) => octet === 0))
       assert.strictEqual(Result.isSuccess(result), fine)
-      if (Result.isSuccess(result)) assert.deepStrictEqual(result.success.sent.at(-1)?.slice(0, 4), Uint8Array.of(1, 0, 0, 0))
+      if (Result.isSuccess(result)) {
+        assert.deepStrictEqual(result.success.sent.at(-1)?.slice(0, 4), Uint8Array.of(1, 0, 0, 0))
+      }
     }))
   })
 
@@ -93,7 +105,11 @@ describe("GSSAPI laws", () => {
 
   it("GSS-SPNEGO may be believed once its context is complete", () => {
     const steps = Effect.gen(function*() {
-      const first = yield* Gssapi.gssSpnego.client({ _tag: "Kerberos", authorizationId: undefined }, { host: "h", offered: [], secure: true })
+      const first = yield* Gssapi.gssSpnego.client({ _tag: "Kerberos", authorizationId: undefined }, {
+        host: "h",
+        offered: [],
+        secure: true
+      })
       const second = first.next === undefined ? first : yield* first.next(theirs)
       return [first.verified, second.verified]
     })

@@ -23,7 +23,11 @@ interface Vector {
     readonly initialResponse?: boolean | undefined
   }
   readonly exchange: ReadonlyArray<{ readonly from: string; readonly base64?: string | null | undefined }>
-  readonly outcome: { readonly result: string; readonly reason?: string | undefined; readonly oauthError?: Readonly<Record<string, string>> | undefined }
+  readonly outcome: {
+    readonly result: string
+    readonly reason?: string | undefined
+    readonly oauthError?: Readonly<Record<string, string>> | undefined
+  }
 }
 
 const token = (user: string, text: string, renewed?: string): Mechanism.Token => ({
@@ -34,7 +38,11 @@ const token = (user: string, text: string, renewed?: string): Mechanism.Token =>
 })
 
 const files: ReadonlyArray<
-  readonly [Mechanism.Mechanism, { readonly count: number; readonly vectors: ReadonlyArray<Vector> }, (inputs: Vector["inputs"]) => Mechanism.Credentials]
+  readonly [
+    Mechanism.Mechanism,
+    { readonly count: number; readonly vectors: ReadonlyArray<Vector> },
+    (inputs: Vector["inputs"]) => Mechanism.Credentials
+  ]
 > = [
   [XOAuth2.xoauth2, xoauth2, ({ accessToken, username }) => token(username ?? "", accessToken ?? "")],
   [OAuthBearer.oauthBearer, oauthBearer, ({ accessToken, authzid }) => token(authzid ?? "", accessToken ?? "")],
@@ -47,21 +55,27 @@ const notOurs = new Set(["oauthbearer/rfc7628-s4.3", "oauthbearer/rfc7628-s4.4"]
 
 const octets = (base64: string | null | undefined) => Uint8Array.from(Buffer.from(base64 ?? "", "base64"))
 
-const play = Effect.fnUntraced(function*(mechanism: Mechanism.Mechanism, credentials: Mechanism.Credentials, vector: Vector) {
-  const { host, port } = vector.inputs
-  const context = { host: host ?? "mx.example", port: port ?? undefined, offered: [mechanism.name], secure: true }
-  const sent: Array<Uint8Array> = []
-  let step = yield* mechanism.client(credentials, context)
-  if (step.response !== undefined) sent.push(Redacted.value(step.response))
-  const challenges = vector.exchange.filter(({ base64, from }) => from === "server" && base64 !== undefined && base64 !== null)
-  // An empty first challenge only asks for the response that there already is.
-  for (const { base64 } of challenges.slice(vector.exchange[0]?.from === "server" ? 1 : 0)) {
-    if (step.next === undefined) return yield* Effect.fail(Mechanism.saslError("unexpected-challenge", "one too many"))
-    step = yield* step.next(octets(base64))
+const play = Effect.fnUntraced(
+  function*(mechanism: Mechanism.Mechanism, credentials: Mechanism.Credentials, vector: Vector) {
+    const { host, port } = vector.inputs
+    const context = { host: host ?? "mx.example", port: port ?? undefined, offered: [mechanism.name], secure: true }
+    const sent: Array<Uint8Array> = []
+    let step = yield* mechanism.client(credentials, context)
     if (step.response !== undefined) sent.push(Redacted.value(step.response))
+    const challenges = vector.exchange.filter(({ base64, from }) =>
+      from === "server" && base64 !== undefined && base64 !== null
+    )
+    // An empty first challenge only asks for the response that there already is.
+    for (const { base64 } of challenges.slice(vector.exchange[0]?.from === "server" ? 1 : 0)) {
+      if (step.next === undefined) {
+        return yield* Effect.fail(Mechanism.saslError("unexpected-challenge", "one too many"))
+      }
+      step = yield* step.next(octets(base64))
+      if (step.response !== undefined) sent.push(Redacted.value(step.response))
+    }
+    return { sent, step }
   }
-  return { sent, step }
-})
+)
 
 for (const [mechanism, { count, vectors }, credentialsOf] of files) {
   describe(`${mechanism.name} vectors`, () => {
@@ -73,7 +87,12 @@ for (const [mechanism, { count, vectors }, credentialsOf] of files) {
       if (notOurs.has(id)) {
         it(`${id}: a server answers it with the error, and refuses`, () => {
           const [first = new Uint8Array(0), second = new Uint8Array(0)] = fromClient
-          const step = mechanism.server({ host: "mx.example", nonce: "n", passwordOf: () => undefined, acceptsToken: () => false }, first)
+          const step = mechanism.server({
+            host: "mx.example",
+            nonce: "n",
+            passwordOf: () => undefined,
+            acceptsToken: () => false
+          }, first)
           const end = step._tag === "Challenge" ? step.next(second) : step
           assert.strictEqual(end._tag, "Refused")
         })
@@ -112,7 +131,9 @@ for (const [mechanism, { count, vectors }, credentialsOf] of files) {
   })
 }
 
-const userName = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 }).filter((text) => text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text))
+const userName = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 }).filter((text) =>
+  text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text)
+)
 const bearer = fc.stringMatching(/^[A-Za-z0-9._~+/-]{8,300}={0,2}$/)
 const mechanisms = [XOAuth2.xoauth2, OAuthBearer.oauthBearer]
 
@@ -134,23 +155,37 @@ describe("laws of bearer tokens", () => {
   })
 
   it("whatever the server says is answered once, told, and never believed", () => {
-    fc.assert(fc.property(fc.constantFrom(...mechanisms), fc.oneof(fc.uint8Array({ maxLength: 6000 }), fc.json().map((json) => new TextEncoder().encode(json))), (mechanism, challenge) => {
-      const context = { host: "mx.example", offered: [mechanism.name], secure: true }
-      const first = Effect.runSync(mechanism.client(token("ann", "secret.token.value"), context))
-      const next = first.next === undefined ? undefined : Effect.runSync(first.next(challenge))
-      assert.isFalse(next?.verified)
-      assert.isUndefined(next?.next)
-      assert.isNotEmpty(next?.refusal)
-      assert.isBelow(next?.refusal?.length ?? 0, 2000)
-    }))
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...mechanisms),
+        fc.oneof(fc.uint8Array({ maxLength: 6000 }), fc.json().map((json) => new TextEncoder().encode(json))),
+        (mechanism, challenge) => {
+          const context = { host: "mx.example", offered: [mechanism.name], secure: true }
+          const first = Effect.runSync(mechanism.client(token("ann", "secret.token.value"), context))
+          const next = first.next === undefined ? undefined : Effect.runSync(first.next(challenge))
+          assert.isFalse(next?.verified)
+          assert.isUndefined(next?.next)
+          assert.isNotEmpty(next?.refusal)
+          assert.isBelow(next?.refusal?.length ?? 0, 2000)
+        }
+      )
+    )
   })
 
   it("a token that is none is refused, and told nowhere", () => {
-    fc.assert(fc.property(fc.constantFrom(...mechanisms), fc.string({ minLength: 8 }).filter((text) => !/^[A-Za-z0-9._~+/=-]+$/.test(text)), (mechanism, text) => {
-      const result = Effect.runSync(Effect.result(mechanism.client(token("ann", text), { host: "h", offered: [], secure: true })))
-      assert.isTrue(Result.isFailure(result))
-      assert.notInclude(inspect(result, { depth: 9 }), text)
-    }))
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...mechanisms),
+        fc.string({ minLength: 8 }).filter((text) => !/^[A-Za-z0-9._~+/=-]+$/.test(text)),
+        (mechanism, text) => {
+          const result = Effect.runSync(
+            Effect.result(mechanism.client(token("ann", text), { host: "h", offered: [], secure: true }))
+          )
+          assert.isTrue(Result.isFailure(result))
+          assert.notInclude(inspect(result, { depth: 9 }), text)
+        }
+      )
+    )
   })
 
   it("is fetched once for each exchange", () => {

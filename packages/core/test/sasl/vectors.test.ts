@@ -98,7 +98,7 @@ for (const [usual, { count, vectors }] of files) {
       const mechanism = usual === Login.login && vector.inputs.initialResponse === true
         ? Login.loginWithInitialResponse
         : usual
-      // A challenge that is no base64 is refused before a mechanism sees it: dialogue/Authenticate.test.ts.
+      // A challenge that is no base64 is refused before a mechanism sees it: dialogue/Authenticate.vectors.test.ts.
       if (outcome.reason === "bad-base64") continue
       if (outcome.result === "parse-only") {
         it(`${id}: its secret was not published; server`, () => {

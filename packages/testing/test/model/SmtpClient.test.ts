@@ -30,6 +30,7 @@ const judge = (scenario: Scenario, seen: Observation): Laws.Outcome => {
   Laws.protectedAsAsked(scenario, seen)
   Laws.authenticatedIfAsked(scenario, seen)
   Laws.noGuessing(seen, outcome)
+  Laws.silentAfter421(seen)
   Laws.explained(scenario, outcome)
   return outcome
 }
@@ -74,7 +75,7 @@ describe("SmtpClient.send", () => {
         expectPredicted(scenario, seen, outcome)
         await sameHoweverCut(scenario, outcome)
       }),
-      parameters(800)
+      parameters(600)
     )
     tally.expect(
       ...["Receipt", "GreetingRefused", "ServiceClosing", "CommandRefused", "TimedOut", "TlsModeMismatch"] as const,
@@ -96,7 +97,7 @@ describe("SmtpClient.send", () => {
         const unasked = scenario.overruled.some(({ by }) => by._tag === "Extra")
         if (!unasked) await sameHoweverCut(scenario, outcome)
       }),
-      parameters(2000)
+      parameters(1600)
     )
     tally.expect(
       ...["Receipt", "InDoubt", "ConnectionLost", "TimedOut", "ProtocolViolation", "ServiceClosing"] as const,

@@ -4,7 +4,7 @@
 import { assert } from "@effect/vitest"
 import { Address, Advice, Reason, type Reply, type SmtpClient, SmtpError } from "@postern/core"
 import { Cause, Exit, Option } from "effect"
-import type { Observation } from "./play.ts"
+import type { Observation, Passed } from "./play.ts"
 import { normalized, type Scenario, textOf } from "./scenario.ts"
 
 export type Outcome =
@@ -39,6 +39,8 @@ const handedOver = ({ letter }: Scenario, { wires }: Observation): boolean => {
   )
 }
 
+const lost: ReadonlySet<Reason.Tag> = new Set(["ConnectionLost", "TimedOut"])
+
 /** What is reported of the delivery is what the server has. */
 export const reported = (scenario: Scenario, seen: Observation, outcome: Outcome): void => {
   const { inbox } = seen
@@ -62,7 +64,7 @@ export const reported = (scenario: Scenario, seen: Observation, outcome: Outcome
       "outcomes in the envelope's order"
     )
     for (const { _tag, reply: { code } } of outcomes) {
-      assert.strictEqual(_tag, code < 300 ? "Accepted" : code >= 400 && code < 500 ? "Deferred" : "Refused")
+      assert.strictEqual(_tag, code < 300 ? "Accepted" : code < 500 ? "Deferred" : "Refused")
     }
     const accepted = outcomes.filter(({ _tag }) => _tag === "Accepted").map(({ recipient }) => recipient)
     assert.isTrue(accepted.length > 0 && reply.code < 300 && sent, "a receipt for nothing")
@@ -73,6 +75,7 @@ export const reported = (scenario: Scenario, seen: Observation, outcome: Outcome
   const { reason } = outcome.error
   if (reason._tag !== "InDoubt") {
     assert.isEmpty(inbox, `delivered, and the error says ${reason._tag}`)
+    assert.isFalse(sent && lost.has(reason._tag), "lost with all of the content written, and not in doubt")
     return
   }
   assert.isTrue(sent, "in doubt though the content was not all sent")
@@ -112,36 +115,63 @@ export const protectedAsAsked = (scenario: Scenario, seen: Observation): void =>
   }
 }
 
-/** With credentials there is no mail before the server's 235, and it is sent as who was asked for. */
+/** How many octet strings a client sends in each exchange. */
+const responses: Readonly<Record<string, number>> = { "PLAIN": 1, "LOGIN": 2, "CRAM-MD5": 1 }
+
+/** With credentials there is no mail before a whole exchange and its 235, and it is sent as who was asked for. */
 export const authenticatedIfAsked = (scenario: Scenario, seen: Observation): void => {
   const { client: { credentials } } = scenario
   if (credentials === undefined) return
   for (const wire of seen.wires) {
-    const mail = wire.findIndex((passed) =>
-      passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 10)) === "MAIL FROM:"
-    )
+    const mail = wire.findIndex((passed) => lineOf(passed).startsWith("MAIL "))
     if (mail === -1) continue
-    const before = wire.slice(0, mail)
-    const auth = before.findIndex((passed) =>
-      passed._tag === "Wrote" && textOf(passed.bytes.subarray(0, 5)) === "AUTH "
+    const auth = wire.findIndex((passed) => lineOf(passed).startsWith("AUTH "))
+    assert.isTrue(auth !== -1 && /^235/m.test(readIn(wire.slice(auth, mail))), "mail before authentication")
+  }
+  for (const { connection, turn: { _tag } } of seen.turns) {
+    if (_tag !== "Mail") continue
+    const same = seen.turns.filter((other) => other.connection === connection).map(({ turn }) => turn)
+    const exchange = same.slice(same.findLastIndex((turn) => turn._tag === "Auth"))
+    const said = exchange.filter((turn) =>
+      turn._tag === "AuthResponse" || (turn._tag === "Auth" && turn.initialResponse !== undefined)
     )
-    const answers = before.slice(Math.max(0, auth)).map((passed) => passed._tag === "Read" ? textOf(passed.bytes) : "")
-      .join("")
-    assert.isTrue(auth !== -1 && /^235/m.test(answers), "mail before authentication")
+    const [first] = exchange
+    const needed = first?._tag === "Auth" ? responses[first.mechanism] : undefined
+    assert.strictEqual(said.length, needed, "the exchange is not complete")
   }
   for (const { identity } of seen.inbox) {
     if (!mayHaveLied(seen)) assert.strictEqual(identity, credentials.authorizationId ?? credentials.user)
   }
 }
 
-/** A refused password is given up at once: trying on locks accounts. */
+/** What the client wrote at once; empty for what it read. */
+const lineOf = (passed: Passed): string => passed._tag === "Wrote" ? textOf(passed.bytes.subarray(0, 512)) : ""
+
+/** Everything that the client read, in one. */
+const readIn = (wire: ReadonlyArray<Passed>): string =>
+  wire.map((passed) => passed._tag === "Read" ? textOf(passed.bytes) : "").join("")
+
+/** Nothing is said to a server that has ended the session (RFC 5321 §3.8). */
+export const silentAfter421 = (seen: Observation): void => {
+  for (const wire of seen.wires) {
+    const last = wire.findLastIndex((passed) => passed._tag === "Wrote")
+    // In what is read before a write; not what is read behind it.
+    assert.notMatch(readIn(wire.slice(0, Math.max(0, last))), /^421 .*\r\n/m, "written after 421")
+  }
+}
+
+/** A refused password is given up at once: trying on locks accounts. Only another mechanism may be asked for. */
 export const noGuessing = (seen: Observation, outcome: Outcome): void => {
-  const tried = seen.turns.filter(({ turn }) => turn._tag === "Auth").length
-  assert.isAtMost(tried, 3)
+  for (const wire of seen.wires) {
+    const tries = wire.flatMap((passed, at) => lineOf(passed).startsWith("AUTH ") ? [at] : [])
+    assert.isAtMost(tries.length, 3)
+    for (const [i, next] of tries.slice(1).entries()) {
+      assert.match(readIn(wire.slice(tries[i], next)), /(?:^|\n)(?:432|504|534|538) .*\r\n$/, "tried again")
+    }
+  }
   if (outcome._tag === "Receipt" || outcome.error.reason._tag !== "AuthenticationFailed") return
-  const { attempts } = outcome.error.reason
-  assert.strictEqual(attempts.length, tried)
-  for (const { reply } of attempts.slice(0, -1)) assert.include([432, 504, 534, 538], reply?.code)
+  const tried = seen.turns.filter(({ turn }) => turn._tag === "Auth").length
+  assert.lengthOf(outcome.error.reason.attempts, tried)
 }
 
 const repliesIn = (reason: Reason.Reason): ReadonlyArray<Reply.Reply> => {

@@ -115,7 +115,7 @@ const insteadOf = (turn: SimulatedServer.Turn, by: Overruled["by"]): Reply.Reply
       return Reply.make(by.code, said(turn))
     // Made by force: a server's words are not bound by types.
     case "Extra":
-      return { code: by.code, status: undefined, lines: [`first\r\n${by.code} second`] }
+      return { code: by.code, status: undefined, lines: [`first\r\n${by.second} second`] }
     case "Malformed":
       return { code: by.code, status: undefined, lines: ["\u0001 is no text"] }
   }

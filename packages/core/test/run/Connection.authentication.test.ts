@@ -1,0 +1,79 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Authenticate,
+  Capabilities,
+  Choose,
+  Command,
+  CramMd5,
+  Mechanism,
+  Plain,
+  Program,
+  Reply,
+  Session
+} from "@postern/core"
+import { Explore } from "@postern/testing"
+import { Effect, Redacted, Result } from "effect"
+import { failure, hears, quits, says, type Step, success, talk } from "./scripted.ts"
+
+const credentials = Mechanism.password("tim", Redacted.make("tanstaaftanstaaf"))
+const octets = new Uint8Array(9216).fill(0x61)
+
+/** Waits for a challenge, then says many octets. */
+const long: Mechanism.Mechanism = {
+  ...Plain.plain,
+  name: "LONG",
+  client: () =>
+    Effect.succeed({
+      response: undefined,
+      next: () => Effect.succeed({ response: Redacted.make(octets), next: undefined, verified: true }),
+      verified: false
+    })
+}
+
+const authenticated = (mechanism: Mechanism.Mechanism) =>
+  Program.gen(function*() {
+    const greeting = yield* Program.greeting
+    const capabilities = Capabilities.fromEhlo(Reply.make(250, ["mx.example", `AUTH ${mechanism.name}`]))
+    const facts = { host: "mx.example", greeting, capabilities, tls: Explore.tlsFacts, authenticated: undefined }
+    return yield* Authenticate.authenticate(new Session.Session("ready", facts), credentials, Choose.inOrder(mechanism))
+  })
+
+const broken: ReadonlyArray<Step> = [says("220 hi"), hears("AUTH CRAM-MD5"), says("334 ???"), hears("*")]
+
+describe("an exchange that the client cancels", () => {
+  it.effect("leaves the connection usable once the server has let go of it", () =>
+    Effect.gen(function*() {
+      const script = [...broken, says("501 5.7.0 cancelled"), hears("NOOP"), says("250 ok"), ...quits]
+      const talked = yield* talk(script, (connection) =>
+        Effect.gen(function*() {
+          const ended = yield* Effect.result(connection.run(authenticated(CramMd5.cramMd5)))
+          yield* connection.run(Program.send(Command.noop))
+          return Result.isFailure(ended) ? ended.failure.reason : undefined
+        }))
+      assert.deepInclude(success(talked) ?? {}, { _tag: "AuthenticationFailed", why: "exchange broken" })
+    }))
+
+  it.effect("is not followed by QUIT where the server goes on: it would be a response", () =>
+    Effect.gen(function*() {
+      const talked = yield* talk([...broken, says("334 more")], (connection) =>
+        connection.run(authenticated(CramMd5.cramMd5)))
+      assert.deepInclude(failure(talked).reason, { _tag: "ProtocolViolation", step: "AuthCancel", expected: "501" })
+    }))
+
+  it.effect("is not understood where the server says yes", () =>
+    Effect.gen(function*() {
+      const talked = yield* talk([...broken, says("235 welcome"), ...quits], (connection) =>
+        connection.run(authenticated(CramMd5.cramMd5)))
+      assert.deepInclude(failure(talked).reason, { _tag: "ProtocolViolation", step: "AuthCancel", expected: "501" })
+    }))
+})
+
+describe("long lines", () => {
+  it.effect("of 12,288 octets of base64 are taken and sent (RFC 4954 §4)", () =>
+    Effect.gen(function*() {
+      const line = "YWFh".repeat(3072)
+      const script = [says("220 hi"), hears("AUTH LONG"), says(`334 ${line}`), hears(line), says("235 ok"), ...quits]
+      const talked = yield* talk(script, (connection) => connection.run(authenticated(long)))
+      assert.strictEqual(success(talked).facts.authenticated?.mechanism, "LONG")
+    }))
+})
