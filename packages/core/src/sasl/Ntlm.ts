@@ -2,9 +2,9 @@
  * NTLM over SASL (MS-NLMP, MS-SMTPNTLM), and the same under the name MSN: NTLMv2, without
  * security layers. The client proves the password, the server proves nothing.
  *
- * NTLMv1, LM and the "NTLM2 session" response are not here, so no server can ask for them:
- * what they send is the password to whoever listens. A server that knows nothing newer
- * refuses the answer of this client.
+ * NTLMv1, LM and the "NTLM2 session" response are not here, and no server can bring this
+ * client to send one: they give the password to whoever listens. A server that knows
+ * nothing newer gets NTLMv2 all the same, and refuses it.
  */
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js"
 import * as Clock from "effect/Clock"
@@ -33,6 +33,13 @@ export interface Options {
 
 /**
  * The mechanism with options.
+ *
+ * Its client binds itself to the TLS channel where the context has the server's
+ * certificate (`tls-server-end-point`). It fails as `checkPassword` does, with
+ * `malformed-credentials` or `invalid-char-in-credentials` for names that do not fit, and
+ * for a Type 2 message that breaks a rule of MS-NLMP 2.2.1.2 with `type2-truncated`,
+ * `type2-bad-signature`, `type2-bad-type`, `type2-bad-offset`, `type2-bad-av`,
+ * `bad-challenge` or `challenge-too-long`.
  *
  * @example
  * ```ts

@@ -30,6 +30,7 @@ const judge = (scenario: Scenario, seen: Observation): Laws.Outcome => {
   Laws.protectedAsAsked(scenario, seen)
   Laws.authenticatedIfAsked(scenario, seen)
   Laws.noGuessing(seen, outcome)
+  Laws.oneAtATime(scenario, seen)
   Laws.silentAfter421(seen)
   Laws.explained(scenario, outcome)
   return outcome

@@ -128,9 +128,9 @@ export const authenticatedIfAsked = (scenario: Scenario, seen: Observation): voi
     const auth = wire.findIndex((passed) => lineOf(passed).startsWith("AUTH "))
     assert.isTrue(auth !== -1 && /^235/m.test(readIn(wire.slice(auth, mail))), "mail before authentication")
   }
-  for (const { connection, turn: { _tag } } of seen.turns) {
+  for (const [at, { connection, turn: { _tag } }] of seen.turns.entries()) {
     if (_tag !== "Mail") continue
-    const same = seen.turns.filter((other) => other.connection === connection).map(({ turn }) => turn)
+    const same = seen.turns.slice(0, at).filter((other) => other.connection === connection).map(({ turn }) => turn)
     const exchange = same.slice(same.findLastIndex((turn) => turn._tag === "Auth"))
     const said = exchange.filter((turn) =>
       turn._tag === "AuthResponse" || (turn._tag === "Auth" && turn.initialResponse !== undefined)
@@ -150,6 +150,15 @@ const lineOf = (passed: Passed): string => passed._tag === "Wrote" ? textOf(pass
 /** Everything that the client read, in one. */
 const readIn = (wire: ReadonlyArray<Passed>): string =>
   wire.map((passed) => passed._tag === "Read" ? textOf(passed.bytes) : "").join("")
+
+/** Commands go together only where the server said it takes them so (RFC 2920 §3.1). */
+export const oneAtATime = ({ client, policy }: Scenario, seen: Observation): void => {
+  const lied = policy.liesBeforeTls && client.security === "startTlsIfOffered"
+  if (lied || (policy.ehlo && policy.extensions.includes("PIPELINING"))) return
+  for (const passed of seen.wires.flat()) {
+    assert.notMatch(lineOf(passed), /^(?:MAIL|RCPT) .*\r\n./, "more than one command")
+  }
+}
 
 /** Nothing is said to a server that has ended the session (RFC 5321 §3.8). */
 export const silentAfter421 = (seen: Observation): void => {

@@ -13,7 +13,7 @@ import type { Fault, Overruled, Place } from "./trouble.ts"
 
 /** What went over one wire, in order. */
 export type Passed =
-  | { readonly _tag: "Wrote"; readonly bytes: Uint8Array; readonly tls: boolean; arrived: boolean }
+  | { readonly _tag: "Wrote"; readonly bytes: Uint8Array; readonly tls: boolean }
   | { readonly _tag: "Read"; readonly bytes: Uint8Array; readonly tls: boolean }
 
 export interface Observation {
@@ -65,7 +65,7 @@ const lie = (offersStartTls: boolean): Reply.Reply =>
   ])
 
 const isLiedTo = ({ client, policy }: Scenario): boolean =>
-  policy.liesBeforeTls && policy.ehlo && policy.tls === "startTls" && client.security !== "plain"
+  policy.liesBeforeTls && !policy.tlsNotNow && policy.ehlo && policy.tls === "startTls" && client.security !== "plain"
   && client.security !== "tls"
 
 type Turns = Array<Observation["turns"][number]>
@@ -98,6 +98,7 @@ const serverConfig = (scenario: Scenario, turns: Turns): SimulatedServer.Config 
       const overruled = scenario.overruled.find((it) => it.turn === turn._tag && it.nth === before)
       turns.push({ turn, connection, tls, overruled })
       if (overruled !== undefined) return insteadOf(turn, overruled.by)
+      if (turn._tag === "StartTls" && policy.tlsNotNow) return Reply.make(454, "TLS not available now", "4.7.0")
       return turn._tag === "Ehlo" && !tls && isLiedTo(scenario) ? lie(policy.tls === "startTls") : undefined
     }
   }
@@ -131,12 +132,15 @@ const said = (turn: SimulatedServer.Turn): string => {
   }`
 }
 
-const tlsProblems: Readonly<Record<Extract<Fault, { _tag: "Tls" }>["problem"], Transport.TransportProblem>> = {
+const tlsProblems: Readonly<
+  Record<Extract<Fault, { _tag: "Tls" }>["problem"], Transport.TransportProblem | undefined>
+> = {
   expired: { _tag: "CertificateRefused", problem: "expired", detail: "it expired" },
   HandshakeFailed: { _tag: "HandshakeFailed", code: "ERR_SSL_NO_SHARED_CIPHER", detail: "no shared cipher" },
   NotTls: { _tag: "NotTls", firstBytes: new Uint8Array([72, 84, 84, 80]) },
   PlaintextBuffered: { _tag: "PlaintextBuffered", bytes: new Uint8Array([50, 53, 48]) },
   Closed: { _tag: "Closed" },
+  "no answer": undefined,
   Broken: { _tag: "Broken", code: "ECONNRESET", detail: "reset" }
 }
 
@@ -160,7 +164,12 @@ const faultOptions = (fault: Fault | undefined, undisturbed: Observation | undef
 /** Notes what passes over each wire and who still holds one. */
 class Tap {
   readonly wires: Array<Array<Passed>> = []
+  readonly handshakes: "end" | "never end"
   held = 0
+
+  constructor(handshakes: "end" | "never end") {
+    this.handshakes = handshakes
+  }
 
   over(transport: Transport.Transport["Service"]): Transport.Transport["Service"] {
     return { open: (peer) => Effect.flatMap(transport.open(peer), (wire) => this.attach(wire)) }
@@ -176,15 +185,11 @@ class Tap {
         })),
       write: (bytes) =>
         Effect.suspend(() => {
-          const wrote: Extract<Passed, { _tag: "Wrote" }> = { _tag: "Wrote", bytes, tls, arrived: false }
-          passed.push(wrote)
-          return Effect.tap(wire.write(bytes), () =>
-            Effect.sync(() => {
-              wrote.arrived = true
-            }))
+          passed.push({ _tag: "Wrote", bytes, tls })
+          return wire.write(bytes)
         }),
       upgradeTls: (options) =>
-        Effect.tap(wire.upgradeTls(options), () =>
+        this.handshakes === "never end" ? Effect.never : Effect.tap(wire.upgradeTls(options), () =>
           Effect.sync(() => {
             tls = true
           }))
@@ -220,7 +225,7 @@ const playOnce = Effect.fnUntraced(function*(
     chunk,
     ...faultOptions(scenario.fault, undisturbed)
   })
-  const tap = new Tap()
+  const tap = new Tap(scenario.fault?._tag === "Tls" && scenario.fault.problem === "no answer" ? "never end" : "end")
   const { client: { authenticator, credentials, port, security }, letter: { content, from, to } } = scenario
   const client = yield* SmtpClient.make({
     endpoint: `mx.example:${port}`,

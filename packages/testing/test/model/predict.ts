@@ -3,7 +3,7 @@
  * tag and what it must say, or the fate of each recipient. Written from the RFCs and from
  * what the options promise, not from the client.
  */
-import type { Endpoint, Open } from "@postern/core"
+import { type Endpoint, type Open, Reply } from "@postern/core"
 import type { MechanismName, Party, Policy, Scenario } from "./scenario.ts"
 import { normalized } from "./scenario.ts"
 
@@ -74,6 +74,11 @@ const greeted = (scenario: Scenario, security: Open.Security, tls: boolean): Pre
     return security === "startTlsIfOffered"
       ? authenticated(scenario, { tls, extended })
       : fails("TlsUnavailable", { reply: undefined })
+  }
+  if (policy.tlsNotNow) {
+    return security === "startTlsIfOffered"
+      ? authenticated(scenario, { tls, extended })
+      : fails("TlsUnavailable", { reply: Reply.make(454, "TLS not available now", "4.7.0") })
   }
   if (policy.inject) return fails("PlaintextInjected")
   return handshake(scenario) ?? authenticated(scenario, { tls: true, extended })

@@ -17,6 +17,8 @@ export interface Policy {
   readonly ehlo: boolean
   readonly extensions: ReadonlyArray<string>
   readonly tls: "none" | "startTls" | "implicit"
+  /** It offers STARTTLS, and then has none to give. */
+  readonly tlsNotNow: boolean
   readonly requireTls: boolean
   readonly inject: boolean
   /** Its reply to EHLO without TLS is somebody else's, with another list. */
@@ -88,6 +90,7 @@ const policy = (size: number): fc.Arbitrary<Policy> =>
       { weight: 2, arbitrary: fc.constant("implicit" as const) },
       { weight: 1, arbitrary: fc.constant("none" as const) }
     ),
+    tlsNotNow: mostly(false, 15),
     requireTls: mostly(false, 8),
     inject: mostly(false, 20),
     liesBeforeTls: fc.boolean(),
@@ -272,6 +275,7 @@ const easy: fc.Arbitrary<Scenario> = honest.map((scenario) => {
       ehlo: true,
       extensions: [...new Set([...policy.extensions, "8BITMIME", "SMTPUTF8"])],
       tls: policy.tls === "none" ? "startTls" : policy.tls,
+      tlsNotNow: false,
       inject: false,
       mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5"],
       relays: false,
