@@ -49,8 +49,9 @@ const decoded = (text: string): Effect.Effect<Uint8Array, Mechanism.SaslError> =
     Result.mapError(Base64.decode(text), () => Mechanism.saslError("mechanism", "the GSS-API library gave no base64"))
   )
 
+const call = (what: string, run: () => Promise<string | null>) => Effect.tryPromise({ try: run, catch: failed(what) })
+
 const gss = (client: Client): Gssapi.Gss => {
-  const call = (what: string, run: () => Promise<string | null>) => Effect.tryPromise({ try: run, catch: failed(what) })
   return {
     step: (token) =>
       Effect.flatMap(

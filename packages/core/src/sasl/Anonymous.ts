@@ -10,7 +10,7 @@ const longest = 255
 // The "trace" profile (RFC 4505 §3) prohibits controls, private use, non-characters,
 // surrogates, what is unfit for plain text, and tags; here by Unicode's properties.
 const prohibited =
-  /[\p{Cc}\p{Co}\p{Cs}\p{Noncharacter_Code_Point}\ufff9-\ufffd\u{e0001}\u{e0020}-\u{e007f}\u0340\u0341\u200e\u200f\u202a-\u202e\u206a-\u206f]/u
+  /[\p{Cc}\p{Co}\p{Cs}\p{Noncharacter_Code_Point}\ufff9-\ufffd\u{e0001}\u{e0020}-\u{e007f}\u200e\u200f\u202a-\u202e\u206a-\u206f]|\u0340|\u0341/u
 
 /** The mechanism; used only with `Anonymous` credentials. */
 export const anonymous: Mechanism.Mechanism = {

@@ -54,9 +54,10 @@ export interface Challenge {
   readonly charset: boolean
 }
 
+const fail = (reason: Mechanism.Trouble, detail: string) => Result.fail(Mechanism.saslError(reason, detail))
+
 /** Reads the first challenge, as strictly as RFC 2831 §2.1.1 asks. */
 export const readChallenge = (bytes: Uint8Array): Result.Result<Challenge, Mechanism.SaslError> => {
-  const fail = (reason: Mechanism.Trouble, detail: string) => Result.fail(Mechanism.saslError(reason, detail))
   if (bytes.length > longest) return fail("challenge-too-long", "the challenge has 2048 octets or more")
   const directives = parse(bytes)
   if (directives === undefined) return fail("bad-challenge", "the challenge is no list of directives")

@@ -122,8 +122,9 @@ const verify = (exchange: Exchange, bytes: Uint8Array): Effect.Effect<Mechanism.
     )
 }
 
+const refused = (problem: string): Mechanism.ServerStep => ({ _tag: "Refused", problem })
+
 const judge = (context: Mechanism.ServerContext, bytes: Uint8Array): Mechanism.ServerStep => {
-  const refused = (problem: string): Mechanism.ServerStep => ({ _tag: "Refused", problem })
   const directives = new Map(Directives.parse(bytes) ?? [])
   const field = (name: string): string => directives.get(name) ?? ""
   const user = field("username")

@@ -249,13 +249,14 @@ export const provide = <R>(mechanism: Mechanism<R>, context: Context.Context<R>)
 
 const controls = /[\u0001-\u001f\u007f]/
 
+const fail = (reason: Trouble, detail: string) => Effect.fail(saslError(reason, detail))
+
 /**
  * Checks credentials as every mechanism that takes a password must (RFC 4422 §2,
  * RFC 4616 §2): a user name, no NUL, no control characters in names, well-formed text,
  * a password.
  */
 export const checkPassword = (credentials: Credentials): Effect.Effect<Password, SaslError> => {
-  const fail = (reason: Trouble, detail: string) => Effect.fail(saslError(reason, detail))
   if (credentials._tag !== "Password") return fail("wrong-credentials", "a user name and password are needed")
   const secret = Redacted.value(credentials.password)
   const names = [credentials.user, credentials.authorizationId ?? ""]
