@@ -77,7 +77,12 @@ const gss = (client: Client): Gssapi.Gss => {
 }
 
 const context = Gssapi.GssContext.of({
-  begin: Effect.fnUntraced(function*(service, mechanism) {
+  begin: Effect.fnUntraced(function*(service, mechanism, channelBinding) {
+    if (channelBinding !== undefined) {
+      return yield* Effect.fail(
+        Mechanism.saslError("mechanism", "the library `kerberos` cannot be given channel bindings, which GS2 rests on")
+      )
+    }
     const library = yield* load
     const client = yield* Effect.tryPromise({
       try: () =>

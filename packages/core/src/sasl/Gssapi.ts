@@ -24,8 +24,16 @@ export interface Gss {
 
 /** Begins security contexts: `packages/node` gives it on the library `kerberos`, a test by hand. */
 export class GssContext extends Context.Service<GssContext, {
-  /** Begins one with a service, such as `smtp@mail.example.org`, by Kerberos or by negotiation. */
-  readonly begin: (service: string, mechanism: "krb5" | "spnego") => Effect.Effect<Gss, Mechanism.SaslError>
+  /**
+   * Begins one with a service, such as `smtp@mail.example.org`, by Kerberos or by
+   * negotiation. `channelBinding` is the application data of GSS-API channel bindings;
+   * where it is given it must be used, or the beginning fail.
+   */
+  readonly begin: (
+    service: string,
+    mechanism: "krb5" | "spnego",
+    channelBinding?: Uint8Array
+  ) => Effect.Effect<Gss, Mechanism.SaslError>
 }>()("@postern/core/GssContext") {}
 
 type Step = Mechanism.ClientStep<GssContext>

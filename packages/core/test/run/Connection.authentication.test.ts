@@ -77,3 +77,37 @@ describe("long lines", () => {
       assert.strictEqual(success(talked).facts.authenticated?.mechanism, "LONG")
     }))
 })
+
+describe("a challenge", () => {
+  it.effect("comes to the mechanism as it was sent, though what was said before occurs in it", () =>
+    Effect.gen(function*() {
+      // Base64 of what is said first is the beginning of the second challenge.
+      const told: Array<string> = []
+      const said = (text: string, next: Mechanism.ClientStep["next"]) => ({
+        response: Mechanism.secret(text),
+        next,
+        verified: next === undefined
+      })
+      const twice: Mechanism.Mechanism = {
+        ...Plain.plain,
+        name: "TWICE",
+        client: () =>
+          Effect.succeed(said("Passwo", (challenge) => {
+            told.push(Mechanism.textOf(challenge))
+            return Effect.succeed(said("tanstaaf", undefined))
+          }))
+      }
+      const script = [
+        says("220 hi"),
+        hears(`AUTH TWICE ${btoa("Passwo")}`),
+        says(`334 ${btoa("Password:")}`),
+        hears(btoa("tanstaaf")),
+        says("235 ok"),
+        ...quits
+      ]
+      const talked = yield* talk(script, (connection) => connection.run(authenticated(twice)))
+      assert.strictEqual(success(talked).facts.authenticated?.mechanism, "TWICE")
+      assert.deepStrictEqual(told, ["Password:"])
+      assert.include(JSON.stringify(talked.events), "<redacted>cmQ6")
+    }))
+})

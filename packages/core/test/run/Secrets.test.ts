@@ -162,24 +162,6 @@ describe("what was said in AUTH", () => {
     })))
 })
 
-describe("a challenge", () => {
-  it.effect("is answered as it came, though what was said before occurs in it", () =>
-    Effect.gen(function*() {
-      // Base64 of the user name "Passwo" is the beginning of base64 of the prompt "Password:".
-      const { inbox, layer } = yield* InMemory.make({
-        mechanisms: [Login.login],
-        accounts: { Passwo: Redacted.make("tanstaaftanstaaf") },
-        requireAuth: true
-      })
-      const client = yield* SmtpClient.make({
-        endpoint: "mx.example:587",
-        credentials: Mechanism.password("Passwo", Redacted.make("tanstaaftanstaaf"))
-      }).pipe(Effect.provide(layer))
-      yield* client.send({ from: "ann@a.example", to: "ben@b.example", content: "x" })
-      assert.lengthOf(yield* inbox, 1)
-    }))
-})
-
 describe("hiding", () => {
   const secrets = new Secrets()
   const reply = Reply.make(535, ["tim tanstaaf no", "tim", "250 tim@b.example"], "5.7.8")

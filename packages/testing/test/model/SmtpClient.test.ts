@@ -2,7 +2,8 @@
  * The whole client against the simulated server: many servers, options, messages and
  * misfortunes, each judged by laws, and where the server keeps to its policy by a model.
  *
- * MODEL_RUNS=5000 runs more; MODEL_SEED and MODEL_PATH repeat what a failure reports.
+ * MODEL_RUNS=5000 runs more; MODEL_SEED and MODEL_PATH repeat what a failure reports
+ * (with -t and the name of the test).
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { Reason } from "@postern/core"
@@ -21,8 +22,8 @@ const parameters = (usual: number): fc.Parameters<[Scenario]> => ({
   endOnFailure: false
 })
 
-/** More than enough: the real limit is the number of runs. */
-const minutes = 30 * 60_000
+/** More than enough, in milliseconds: the real limit is the number of runs. */
+const limit = runs === undefined ? 120_000 : 3_600_000
 
 const judge = (scenario: Scenario, seen: Observation): Laws.Outcome => {
   const outcome = Laws.ended(seen)
@@ -84,7 +85,7 @@ describe("SmtpClient.send", () => {
       ...["AuthenticationFailed", "InvalidInput", "AuthenticationRequired", "TooLarge", "ExtensionMissing"] as const,
       ...["RelayDenied", "RecipientsRefused", "TemporaryFailure"] as const
     )
-  }, minutes)
+  }, limit)
 
   it("keeps its laws whatever the server says and whatever happens", async () => {
     const tally = new Tally()
@@ -98,13 +99,13 @@ describe("SmtpClient.send", () => {
         const unasked = scenario.overruled.some(({ by }) => by._tag === "Extra")
         if (!unasked) await sameHoweverCut(scenario, outcome)
       }),
-      parameters(1600)
+      parameters(1200)
     )
     tally.expect(
       ...["Receipt", "InDoubt", "ConnectionLost", "TimedOut", "ProtocolViolation", "ServiceClosing"] as const,
       ...["SenderRefused", "ContentRefused", "ServerNotVerified", "PlaintextInjected"] as const
     )
-  }, minutes)
+  }, limit)
 
   it("leaves no wire when it is interrupted", async () => {
     await fc.assert(
@@ -115,7 +116,7 @@ describe("SmtpClient.send", () => {
       }),
       parameters(300)
     )
-  }, minutes)
+  }, limit)
 })
 
 const expectPredicted = (scenario: Scenario, seen: Observation, outcome: Laws.Outcome): void => {

@@ -99,6 +99,9 @@ const serverConfig = (scenario: Scenario, turns: Turns): SimulatedServer.Config 
       turns.push({ turn, connection, tls, overruled })
       if (overruled !== undefined) return insteadOf(turn, overruled.by)
       if (turn._tag === "StartTls" && policy.tlsNotNow) return Reply.make(454, "TLS not available now", "4.7.0")
+      if (turn._tag === "Auth" && policy.account === "in transition" && (tls || !policy.requireTls)) {
+        return Reply.make(432, "A password transition is needed", "4.7.12")
+      }
       return turn._tag === "Ehlo" && !tls && isLiedTo(scenario) ? lie(policy.tls === "startTls") : undefined
     }
   }
@@ -188,9 +191,10 @@ class Tap {
           passed.push({ _tag: "Wrote", bytes, tls })
           return wire.write(bytes)
         }),
+      // One that never ends fails all the same where it cannot begin.
       upgradeTls: (options) =>
-        this.handshakes === "never end" ? Effect.never : Effect.tap(wire.upgradeTls(options), () =>
-          Effect.sync(() => {
+        Effect.tap(wire.upgradeTls(options), () =>
+          this.handshakes === "never end" ? Effect.never : Effect.sync(() => {
             tls = true
           }))
     }

@@ -91,10 +91,14 @@ const greeted = (scenario: Scenario, security: Open.Security, tls: boolean): Pre
 const authenticated = (scenario: Scenario, standing: Standing): Prediction => {
   const { client: { credentials }, policy } = scenario
   if (credentials === undefined) return delivered(scenario, standing, undefined)
-  const [mechanism] = usable(scenario, standing)
-  if (mechanism === undefined) return fails("NoUsableMechanism")
+  const mechanisms = usable(scenario, standing)
+  if (mechanisms.length === 0) return fails("NoUsableMechanism")
   if (credentials.password === "") return fails("InvalidInput")
   if (policy.requireTls && !standing.tls) return fails("AuthenticationFailed", { why: "encryption required" })
+  // About the mechanism and not about the password: each is tried, and later may be better.
+  if (policy.account === "in transition") {
+    return fails("AuthenticationFailed", { why: "temporary", attempts: Math.min(3, mechanisms.length) })
+  }
   const { authorizationId, user } = credentials
   const actsForAnother = authorizationId !== undefined && authorizationId !== user
   // This server lets nobody act for somebody else.
