@@ -6,6 +6,7 @@
 import { Command, Mechanism, Reply } from "@postern/core"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Bytes from "effect/Bytes"
 import * as fc from "fast-check"
 import { domain, mailbox } from "./AddressArbitraries.ts"
 
@@ -113,17 +114,7 @@ export const ehloReply: fc.Arbitrary<Reply.Reply> = fc.tuple(
 
 const bytesOf = (text: string): Uint8Array => utf8.encode(text)
 
-const join = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
-}
-
-const replies = fc.array(reply, { minLength: 1, maxLength: 4 }).map((all) => join(all.map(Reply.encode)))
+const replies = fc.array(reply, { minLength: 1, maxLength: 4 }).map((all) => Bytes.concat(all.map(Reply.encode)))
 
 const piece: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.constantFrom(
@@ -172,14 +163,14 @@ const piece: fc.Arbitrary<Uint8Array> = fc.oneof(
 
 const damaged = fc.tuple(replies, fc.nat(), piece, fc.nat(3)).map(([bytes, seed, inserted, dropped]) => {
   const at = seed % (bytes.length + 1)
-  return join([bytes.subarray(0, at), inserted, bytes.subarray(at + dropped)])
+  return Bytes.concat([bytes.subarray(0, at), inserted, bytes.subarray(at + dropped)])
 })
 
 /** Bytes that are nearly replies, other protocols, endless lines and replies, and noise. Some happen to be valid. */
 export const hostileReplyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
   damaged,
-  fc.array(piece, { maxLength: 8 }).map(join),
-  fc.tuple(replies, fc.array(piece, { maxLength: 3 }).map(join)).map(join),
+  fc.array(piece, { maxLength: 8 }).map(Bytes.concat),
+  fc.tuple(replies, fc.array(piece, { maxLength: 3 }).map(Bytes.concat)).map(Bytes.concat),
   replies.map((bytes) => bytes.filter((byte) => byte !== 13)),
   fc.uint8Array({ maxLength: 60 })
 )

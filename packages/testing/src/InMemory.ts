@@ -3,6 +3,7 @@
  * passing, and able to break where a test wants it to.
  */
 import { type ChannelBinding, Transport } from "@postern/core"
+import * as Bytes from "effect/Bytes"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,7 +11,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as SimulatedServer from "./SimulatedServer.ts"
 import type { Connection, Observed, Said } from "./Site.ts"
-import { concat, Site } from "./Site.ts"
+import { Site } from "./Site.ts"
 
 /** How the connections behave. */
 export interface Options {
@@ -140,7 +141,7 @@ class MemoryWire implements Transport.Wire {
 
   readonly upgradeTls = (options: Transport.TlsOptions): Effect.Effect<Transport.TlsFacts, Transport.TransportError> =>
     Effect.suspend(() => {
-      const buffered = concat(this.#unread.slice(this.#next))
+      const buffered = Bytes.concat(this.#unread.slice(this.#next))
       const problem = this.#tlsProblem(buffered)
       if (problem !== undefined) {
         this.close()

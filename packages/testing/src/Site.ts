@@ -3,6 +3,7 @@
  * know of them afterwards. `InMemory` and `TcpServer` move the octets.
  */
 import type { Command } from "@postern/core"
+import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as SimulatedServer from "./SimulatedServer.ts"
@@ -78,7 +79,7 @@ export class Connection {
           break
       }
     }
-    return { bytes: concat(parts), next }
+    return { bytes: Bytes.concat(parts), next }
   }
 
   /** It is over, on whichever side; said twice it is the same. */
@@ -129,17 +130,4 @@ export class Site {
     open: Effect.sync(() => this.#open),
     idle: this.#idle.await
   }
-}
-
-/** The octets of all parts in one array. */
-export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const [first] = parts
-  if (first !== undefined && parts.length === 1) return first
-  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
 }

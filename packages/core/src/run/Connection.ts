@@ -5,6 +5,7 @@
  * One fibre drives the wire at a time. After a failure of the connection, a 421, or an
  * interruption in the middle of a dialogue, nothing more is read or written.
  */
+import { concatBytes } from "@noble/hashes/utils.js"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -234,7 +235,10 @@ class Driver implements Live {
     const record = (command: Command.Command) =>
       this.log.record({ _tag: "Sent", at: this.log.at(), line: CommandLine.render(command) })
     const step = commands[0]?._tag ?? "Noop"
-    const write = Effect.mapError(this.wire.write(concat(lines)), (error) => fromTransport(error, step, this.greeted))
+    const write = Effect.mapError(
+      this.wire.write(concatBytes(...lines)),
+      (error) => fromTransport(error, step, this.greeted)
+    )
     return Effect.andThen(
       Effect.forEach(commands, record, { discard: true }),
       Effect.catch(within(this.limits, step, write), (reason) => this.lastWords(step, reason))
@@ -430,15 +434,3 @@ const looksLikeTls = (bytes: Uint8Array): boolean => {
 
 const isOneLine = (line: Uint8Array): boolean =>
   line.indexOf(13) === line.length - 2 && line.indexOf(10) === line.length - 1 && !line.includes(0)
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const [only] = parts
-  if (parts.length === 1 && only !== undefined) return only
-  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
-}

@@ -5,9 +5,10 @@
  * A header says whether and how the channel is bound, and whom to act for; it is part of
  * the channel bindings that both sides authenticate, so nobody can change it on the way.
  */
+import { concatBytes } from "@noble/hashes/utils.js"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { type Gss, GssContext } from "./Gssapi.ts"
+import { type Gss, GssContext, identityToActFor } from "./Gssapi.ts"
 import * as Mechanism from "./Mechanism.ts"
 
 type Step = Mechanism.ClientStep<GssContext>
@@ -20,17 +21,7 @@ const make = (name: string, bound: boolean): Mechanism.Mechanism<GssContext> => 
   traits: { kind: bound ? "channel-bound" : "mutual", withoutTls: !bound, anyChallenge: false },
   accepts: (credentials) => credentials._tag === "Kerberos",
   client: Effect.fnUntraced(function*(credentials, { channelBindings = [], host, offered }) {
-    if (credentials._tag !== "Kerberos") {
-      return yield* Effect.fail(
-        Mechanism.saslError("wrong-credentials", "a Kerberos identity of the platform is needed")
-      )
-    }
-    const authorizationId = credentials.authorizationId ?? ""
-    if (authorizationId.includes("\0") || !authorizationId.isWellFormed()) {
-      return yield* Effect.fail(
-        Mechanism.saslError("nul-in-credentials", "NUL or malformed text in the identity to act for")
-      )
-    }
+    const authorizationId = yield* identityToActFor(credentials)
     const [binding] = channelBindings
     if (bound && binding === undefined) {
       return yield* Effect.fail(
@@ -40,10 +31,10 @@ const make = (name: string, bound: boolean): Mechanism.Mechanism<GssContext> => 
     // `y`: this client could bind, and was not offered to; a server that did offer notices.
     const flag = bound ? `p=${binding?.type}` : binding !== undefined && !offered.includes(plus) ? "y" : "n"
     const header = utf8.encode(`${flag},${authorizationId === "" ? "" : `a=${saslname(authorizationId)}`},`)
-    const data = bound && binding !== undefined ? concat(header, binding.data) : header
+    const data = bound && binding !== undefined ? concatBytes(header, binding.data) : header
     const gss = yield* (yield* GssContext).begin(`smtp@${host}`, "krb5", data)
     const first = yield* gss.step(undefined)
-    return follow(gss, concat(header, withoutHeader(first.token ?? new Uint8Array(0))), first.complete)
+    return follow(gss, concatBytes(header, withoutHeader(first.token ?? new Uint8Array(0))), first.complete)
   }),
   server: () => ({ _tag: "Refused", problem: "there is no Kerberos realm here" })
 })
@@ -74,11 +65,4 @@ const withoutHeader = (token: Uint8Array): Uint8Array => {
   const at = size < 0x80 ? 2 : 2 + size - 0x80
   const oid = token[at + 1]
   return token[at] === 6 && oid !== undefined ? token.subarray(at + 2 + oid) : token
-}
-
-const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
-  const out = new Uint8Array(a.length + b.length)
-  out.set(a)
-  out.set(b, a.length)
-  return out
 }

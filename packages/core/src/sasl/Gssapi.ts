@@ -36,6 +36,17 @@ export class GssContext extends Context.Service<GssContext, {
   ) => Effect.Effect<Gss, Mechanism.SaslError>
 }>()("@postern/core/GssContext") {}
 
+/** Whom Kerberos credentials act for; nothing for oneself. Fails for other credentials. */
+export const identityToActFor = (credentials: Mechanism.Credentials): Effect.Effect<string, Mechanism.SaslError> => {
+  if (credentials._tag !== "Kerberos") {
+    return Effect.fail(Mechanism.saslError("wrong-credentials", "a Kerberos identity of the platform is needed"))
+  }
+  const { authorizationId = "" } = credentials
+  return authorizationId.includes("\0") || !authorizationId.isWellFormed()
+    ? Effect.fail(Mechanism.saslError("nul-in-credentials", "NUL or malformed text in the identity to act for"))
+    : Effect.succeed(authorizationId)
+}
+
 type Step = Mechanism.ClientStep<GssContext>
 
 const make = (name: string, underlying: "krb5" | "spnego"): Mechanism.Mechanism<GssContext> => ({
@@ -43,17 +54,7 @@ const make = (name: string, underlying: "krb5" | "spnego"): Mechanism.Mechanism<
   traits: { kind: "mutual", withoutTls: true, anyChallenge: false },
   accepts: (credentials) => credentials._tag === "Kerberos",
   client: Effect.fnUntraced(function*(credentials, { host }) {
-    if (credentials._tag !== "Kerberos") {
-      return yield* Effect.fail(
-        Mechanism.saslError("wrong-credentials", "a Kerberos identity of the platform is needed")
-      )
-    }
-    const authorizationId = credentials.authorizationId ?? ""
-    if (authorizationId.includes("\0") || !authorizationId.isWellFormed()) {
-      return yield* Effect.fail(
-        Mechanism.saslError("nul-in-credentials", "NUL or malformed text in the identity to act for")
-      )
-    }
+    const authorizationId = yield* identityToActFor(credentials)
     const gss = yield* (yield* GssContext).begin(`smtp@${host}`, underlying)
     return yield* exchange(gss, underlying, authorizationId, undefined)
   }),

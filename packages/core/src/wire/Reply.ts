@@ -5,6 +5,7 @@
  * the grammar. Both are bounded, linear in the input, and independent of how the
  * bytes were cut into chunks.
  */
+import { concatBytes } from "@noble/hashes/utils.js"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as EnhancedStatus from "./EnhancedStatus.ts"
@@ -203,12 +204,12 @@ class IncrementalDecoder implements Decoder {
     && this.lines.length === 0
 
   held = (): Uint8Array =>
-    join([
+    concatBytes(
       ...this.lines.map((line) => utf8.encode(`${this.code}-${line}\r\n`)),
       this.unread(),
       ...this.ready.toReversed(),
       ...this.queue
-    ])
+    )
 
   // Not `shift`, which moves all the others each time.
   following(): Uint8Array | undefined {
@@ -221,7 +222,7 @@ class IncrementalDecoder implements Decoder {
 
   // The line being collected and what follows it in the chunk.
   unread(): Uint8Array {
-    return join([this.line.subarray(0, this.lineLength), this.chunk.subarray(this.at)])
+    return concatBytes(this.line.subarray(0, this.lineLength), this.chunk.subarray(this.at))
   }
 
   next = (): Result.Result<Reply, ReplyError> | undefined => {
@@ -285,16 +286,6 @@ class IncrementalDecoder implements Decoder {
     this.queue = []
     return this.failure
   }
-}
-
-const join = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const out = new Uint8Array(parts.reduce((n, part) => n + part.length, 0))
-  let offset = 0
-  for (const part of parts) {
-    out.set(part, offset)
-    offset += part.length
-  }
-  return out
 }
 
 // Three digits, the first 2 to 5, no fourth digit behind them.
