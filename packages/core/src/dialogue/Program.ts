@@ -204,7 +204,10 @@ export const upgradeTls = (options: TlsOptions): Program<TlsFacts> =>
     return Result.succeed(answer.facts)
   })
 
-/** Performs an Effect: what SASL needs (a token to fetch, a key to derive). Its failure is the Program's. */
+/**
+ * Performs an Effect: what SASL needs (a token to fetch, a key to derive). Its failure is
+ * the Program's. It must not talk over the same connection: that one waits for the Program.
+ */
 export const perform = <A, E, R>(effect: Effect.Effect<A, E, R>): Program<A, E, R> =>
   instruct({ _tag: "Perform", effect: Effect.result(effect) as Effect.Effect<unknown, never, unknown> }, (answer) => {
     if (answer._tag !== "Value" || !Result.isResult(answer.value)) {

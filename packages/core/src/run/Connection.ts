@@ -28,7 +28,7 @@ import * as Reply from "../wire/Reply.ts"
 import { describe, fromTransport } from "./Failure.ts"
 import { Secrets } from "./Secrets.ts"
 import { type Observer, SessionLog } from "./SessionLog.ts"
-import { type Limited, timeLimit, type TimeLimits } from "./TimeLimits.ts"
+import { timeLimit, type TimeLimits, within } from "./TimeLimits.ts"
 import { type Peer, type TlsFacts, type TlsOptions, Transport, type Wire } from "./Transport.ts"
 
 /** What a connection is opened with. */
@@ -90,6 +90,8 @@ class Driver implements Live {
   decoder: Reply.Decoder
   phase: Phase = "greeting"
   greeted = false
+  /** What the server began with, until there is enough of it to tell TLS from text. */
+  opening: Uint8Array = new Uint8Array(0)
   tls: TlsFacts | undefined = undefined
   capabilities: Capabilities | undefined = undefined
   authenticated = false
@@ -301,9 +303,12 @@ class Driver implements Live {
     return Effect.flatMap(
       Effect.mapError(this.wire.read, (error) => fromTransport(error, step, this.greeted)),
       (bytes) => {
-        if (step === "Greeting" && !this.greeted && this.decoder.isEmpty() && looksLikeTls(bytes)) {
-          const firstBytes = Reply.escape(bytes.subarray(0, 8))
-          return Effect.fail(Reason.make("TlsModeMismatch", { mode: this.security, use: "tls", firstBytes }))
+        if (this.opening.length < tellsTls) {
+          this.opening = concatBytes(this.opening, bytes)
+          if (looksLikeTls(this.opening)) {
+            const firstBytes = Reply.escape(this.opening.subarray(0, 8))
+            return Effect.fail(Reason.make("TlsModeMismatch", { mode: this.security, use: "tls", firstBytes }))
+          }
         }
         this.decoder.push(bytes)
         const next = this.decoder.next()
@@ -351,7 +356,17 @@ class Driver implements Live {
         this.log.record({ _tag: "ContentSent", at: this.log.at(), octets: content.length }),
         Effect.matchEffect(this.read("Content"), {
           onFailure: inDoubt,
-          onSuccess: (reply) => this.unless421("Content", reply)
+          // A 3yz says neither yes nor no.
+          onSuccess: (reply) =>
+            Reply.isIntermediate(reply)
+              ? inDoubt(
+                Reason.make("ProtocolViolation", {
+                  step: "Content",
+                  expected: "yes or no",
+                  received: Reply.render(reply)
+                })
+              )
+              : this.unless421("Content", reply)
         })
       )
     )
@@ -409,27 +424,17 @@ class Driver implements Live {
   }))
 }
 
-// Fails when it takes longer than the limit of its step.
-const within = <A, R>(
-  limits: TimeLimits,
-  step: Limited,
-  effect: Effect.Effect<A, Reason.Reason, R>
-): Effect.Effect<A, Reason.Reason, R> => {
-  const duration = timeLimit(limits, step)
-  return Effect.timeoutOrElse(effect, {
-    duration,
-    orElse: () => Effect.fail(Reason.make("TimedOut", { step, limit: Duration.toMillis(duration) }))
-  })
-}
-
 const isRefused = (error: unknown): error is Expect.Refused =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "Refused" && "reply" in error
   && "step" in error
 
+/** Octets that tell whether a server speaks TLS. */
+const tellsTls = 2
+
 // The first two octets of a TLS record: content type 20 to 23, major version 3 (RFC 8446 §5.1).
 const looksLikeTls = (bytes: Uint8Array): boolean => {
   const [type = 0, major = 0] = bytes
-  return type >= 20 && type <= 23 && (bytes.length === 1 || major === 3)
+  return type >= 20 && type <= 23 && major === 3
 }
 
 const isOneLine = (line: Uint8Array): boolean =>
