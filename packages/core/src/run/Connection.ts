@@ -327,9 +327,13 @@ class Driver implements Live {
       return Effect.fail(Reason.make("ProtocolViolation", { step, expected: `a reply (${problem})`, received }))
     }
     const reply = this.secrets.hide(step, read.success)
-    // A challenge is answered as it came, and becomes part of no error.
+    // A challenge is answered as it came, and told only by its length: with a SCRAM server's
+    // signature in a log, passwords could be guessed against it.
     const challenge = reply.code === 334 && Expect.isYes(step, reply)
-    const received = { _tag: "Received", at: this.log.at(), reply: Transcript.shorten(reply) } as const
+    const shown = challenge
+      ? Reply.make(334, `<challenge, ${reply.lines[0].length} characters>`)
+      : Transcript.shorten(reply)
+    const received = { _tag: "Received", at: this.log.at(), reply: shown } as const
     return Effect.as(this.log.record(received), challenge ? read.success : reply)
   }
 
