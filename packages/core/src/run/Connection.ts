@@ -273,6 +273,11 @@ class Driver implements Live {
     if (reply.code === 235) this.authenticated = true
     if (command._tag === "Data") this.owed = "content"
     if (command._tag === "StartTls") this.owed = "handshake"
+    // The session starts anew, as somebody else's.
+    if (command._tag === "Xclient") {
+      this.capabilities = undefined
+      this.authenticated = false
+    }
     if (command._tag === "Quit") {
       this.ended = Reason.make("ConnectionLost", { step: "Quit", detail: "the session was ended by QUIT" })
     }

@@ -2,9 +2,10 @@
  * NTLM over SASL (MS-NLMP, MS-SMTPNTLM), and the same under the name MSN: NTLMv2, without
  * security layers. The client proves the password, the server proves nothing.
  *
- * NTLMv1, LM and the "NTLM2 session" response are not here, and no server can bring this
- * client to send one: they give the password to whoever listens. A server that knows
- * nothing newer gets NTLMv2 all the same, and refuses it.
+ * NTLMv1 gives the password to whoever listens and has an hour. It is sent only by a
+ * mechanism that was made with `version: 1`; no server can bring another one to it, and
+ * one that knows nothing newer gets NTLMv2 all the same, and refuses it. LM and the
+ * "NTLM2 session" response are not here at all.
  */
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js"
 import * as Clock from "effect/Clock"
@@ -27,6 +28,11 @@ export interface Options {
   readonly workstation?: string | undefined
   /** The service principal name of the server, as `SMTPSVC/mail.example.org`, where it insists on one. */
   readonly targetName?: string | undefined
+  /**
+   * `1` sends NTLMv1 (MS-NLMP 3.3.1), for a server that takes nothing else: no channel
+   * binding, no MIC, and single DES, which is broken by brute force. `2` unless given.
+   */
+  readonly version?: 1 | 2 | undefined
   /** Sends the first message with AUTH, which saves a round trip where the server takes it. */
   readonly initialResponse?: boolean | undefined
 }
@@ -69,7 +75,11 @@ const wanted = Message.Flag.unicode | Message.Flag.oem | Message.Flag.requestTar
   | Message.Flag.alwaysSign | Message.Flag.extendedSessionSecurity | Message.Flag.version
   | Message.Flag.key128 | Message.Flag.key56
 
+// With extended session security a server would expect another response than NTLMv1's.
+const wantedOfOld = wanted & ~Message.Flag.extendedSessionSecurity
+
 interface Exchange {
+  readonly version: 1 | 2
   readonly user: string
   readonly domain: string
   readonly workstation: string
@@ -88,6 +98,7 @@ const begin = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Mechanism.ClientStep, Mechanism.SaslError> {
   const binding = context.channelBindings?.find(({ type }) => type === "tls-server-end-point")
   const exchange: Exchange = {
+    version: options.version ?? 2,
     ...identify(name, options.domain ?? ""),
     workstation: options.workstation ?? "",
     targetName: options.targetName ?? "",
@@ -95,7 +106,7 @@ const begin = Effect.fnUntraced(function*(
     channel: binding === undefined ? Crypto.noChannel : Crypto.channelHash(binding.data),
     clientChallenge: yield* randomBytes(8),
     now: Message.filetime(yield* Clock.currentTimeNanos),
-    negotiate: Message.negotiate(wanted)
+    negotiate: Message.negotiate(options.version === 1 ? wantedOfOld : wanted)
   }
   const { domain, user, workstation } = exchange
   if ([domain, user, workstation].some((text) => 2 * text.length > Message.longestBuffer)) {
@@ -133,6 +144,14 @@ const respond = (it: Exchange, bytes: Uint8Array): Result.Result<Uint8Array, Mec
     return Result.fail(Mechanism.saslError("invalid-char-in-credentials", "this server takes no names beyond ASCII"))
   }
   const encode = unicode ? Crypto.utf16 : utf8ToBytes
+  const sender = { domain: encode(it.domain), user: encode(it.user), workstation: encode(it.workstation) }
+  const agreed = flags & wanted & (unicode ? ~Message.Flag.oem : ~0)
+  if (it.version === 1) {
+    // In place of the LM response, which is weaker still (MS-NLMP 3.3.1, NoLMResponseNTLMv1).
+    const response = Crypto.oldResponse(it.password, serverChallenge)
+    const flags = agreed & wantedOfOld
+    return Result.succeed(Message.authenticate({ flags, ...sender, lmResponse: response, ntResponse: response }))
+  }
   // A server that tells its time wants no LM response, and a MIC (MS-NLMP 3.1.5.1.2).
   const timestamp = targetInfo?.find(({ id }) => id === Message.Av.timestamp)?.value
   const answered = targetInfo === undefined ? new Uint8Array(0) : Message.writePairs(answer(it, targetInfo))
@@ -145,12 +164,9 @@ const respond = (it: Exchange, bytes: Uint8Array): Result.Result<Uint8Array, Mec
       Mechanism.saslError("challenge-too-long", "the NTLM challenge is longer than an answer can repeat")
     )
   }
-  const agreed = flags & wanted & (unicode ? ~Message.Flag.oem : ~0)
   const message = Message.authenticate({
     flags: agreed | (flags & Message.Flag.targetInfo),
-    domain: encode(it.domain),
-    user: encode(it.user),
-    workstation: encode(it.workstation),
+    ...sender,
     lmResponse: timestamp === undefined
       ? Crypto.lmResponse(key, serverChallenge, it.clientChallenge)
       : new Uint8Array(24),

@@ -6,6 +6,7 @@ import { hmac } from "@noble/hashes/hmac.js"
 import { md5 } from "@noble/hashes/legacy.js"
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js"
 import * as Redacted from "effect/Redacted"
+import { encryptBlock } from "./Des.ts"
 import { md4 } from "./Md4.ts"
 
 const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
@@ -36,6 +37,23 @@ const upper = (text: string): string =>
 /** NTOWFv2: the key that user, domain and password make. Only the user's name is in upper case. */
 export const responseKey = (user: string, domain: string, password: Redacted.Redacted<string>): Uint8Array =>
   hmacMd5(md4(utf16(Redacted.value(password))), utf16(upper(user) + domain))
+
+/**
+ * The response of NTLMv1 (MS-NLMP 3.3.1): the challenge encrypted by DES under the three
+ * parts of the password's MD4.
+ */
+export const oldResponse = (password: Redacted.Redacted<string>, serverChallenge: Uint8Array): Uint8Array => {
+  const key = new Uint8Array(21)
+  key.set(md4(utf16(Redacted.value(password))))
+  return concatBytes(...[0, 7, 14].map((at) => encryptBlock(spread(key.subarray(at, at + 7)), serverChallenge)))
+}
+
+// 56 bits, seven to an octet, as DES takes a key.
+const spread = (bytes: Uint8Array): Uint8Array =>
+  Uint8Array.from({ length: 8 }, (_, i) => {
+    const pair = ((bytes[i - 1] ?? 0) << 8) | (bytes[i] ?? 0)
+    return (pair >> i) & 0xfe
+  })
 
 /** Octets of the client's part besides the target information: 28 before it and 4 after it. */
 export const proofOverhead = 32

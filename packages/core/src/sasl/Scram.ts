@@ -85,7 +85,7 @@ const bindingFor = (
       : Effect.succeed({ flag: `p=${binding.type}`, data: binding.data })
   }
   // "y" tells the server that its offer of a PLUS form, if it made one, was taken out on the way.
-  const stripped = binding !== undefined && !offered.some((name) => name.endsWith("-PLUS"))
+  const stripped = binding !== undefined && !offered.some((name) => /^SCRAM-.*-PLUS$/.test(name))
   return Effect.succeed({ flag: stripped ? "y" : "n", data: nothing })
 }
 

@@ -68,6 +68,30 @@ const content: ReadonlyArray<Step> = [
 ]
 
 describe("PIPELINING", () => {
+  it.effect("is forgotten with all else after XCLIENT: the session starts anew", () =>
+    Effect.gen(function*() {
+      const program = Program.gen(function*() {
+        yield* hello
+        const xclient = yield* Program.fromResult(
+          Result.mapError(Command.xclient({ ADDR: "192.0.2.1" }), ({ problem }) => new Error(problem))
+        )
+        yield* Program.send(xclient)
+        return yield* Program.exchange(Command.noop, Command.rset)
+      })
+      const script = [
+        ...helloScript("PIPELINING"),
+        hears("XCLIENT ADDR=192.0.2.1"),
+        says("220 hi again"),
+        hears("NOOP"),
+        says("250 ok"),
+        hears("RSET"),
+        says("250 ok"),
+        ...quits
+      ]
+      const talked = yield* talk(script, (connection) => Effect.orDie(connection.run(program)))
+      assert.lengthOf(success(talked), 2)
+    }))
+
   it.effect("the envelope is one write, its replies come as they like", () =>
     Effect.gen(function*() {
       for (const chunk of [undefined, single]) {
