@@ -72,10 +72,7 @@ describe("PIPELINING", () => {
     Effect.gen(function*() {
       const program = Program.gen(function*() {
         yield* hello
-        const xclient = yield* Program.fromResult(
-          Result.mapError(Command.xclient({ ADDR: "192.0.2.1" }), ({ problem }) => new Error(problem))
-        )
-        yield* Program.send(xclient)
+        yield* Program.send(Result.getOrThrow(Command.xclient({ ADDR: "192.0.2.1" })))
         return yield* Program.exchange(Command.noop, Command.rset)
       })
       const script = [
@@ -88,7 +85,7 @@ describe("PIPELINING", () => {
         says("250 ok"),
         ...quits
       ]
-      const talked = yield* talk(script, (connection) => Effect.orDie(connection.run(program)))
+      const talked = yield* talk(script, (connection) => connection.run(program))
       assert.lengthOf(success(talked), 2)
     }))
 
