@@ -3,7 +3,7 @@
  * of an authority that only the example's client trusts.
  */
 import { CramMd5, Login, Plain } from "@postern/core"
-import { Certificates, type SimulatedServer, TcpServer } from "@postern/testing"
+import { Certificates, type ServerMachine, TcpServer } from "@postern/testing"
 import { Effect, Redacted, type Scope } from "effect"
 
 /** A server that relays for its users and takes mail for example.org from everybody. */
@@ -16,7 +16,7 @@ export interface Running {
 export const user = "ann"
 export const password = Redacted.make("correct horse battery staple")
 
-const config: SimulatedServer.Config = {
+const config: ServerMachine.Config = {
   localDomains: ["example.org"],
   mechanisms: [Plain.plain, Login.login, CramMd5.cramMd5],
   accounts: { [user]: password }
@@ -24,7 +24,7 @@ const config: SimulatedServer.Config = {
 
 /** Starts one; it stops with the scope. */
 export const start = Effect.fn("start")(function*(
-  overrides: SimulatedServer.Config = {}
+  overrides: ServerMachine.Config = {}
 ): Effect.fn.Return<Running, Certificates.CertificateError | TcpServer.TcpServerError, Scope.Scope> {
   const authority = yield* Certificates.authority("postern example authority")
   const tls = yield* authority.issue({ name: "localhost", dns: ["localhost"], ip: ["127.0.0.1"] })

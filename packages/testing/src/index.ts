@@ -2,9 +2,9 @@
  * For tests of what speaks SMTP: a simulated server, in memory and on sockets, certificates
  * for it, and generators of addresses.
  */
-export * as AddressArbitraries from "./AddressArbitraries.ts"
-export * as Certificates from "./Certificates.ts"
-export * as Explore from "./Explore.ts"
-export * as InMemory from "./InMemory.ts"
-export * as SimulatedServer from "./SimulatedServer.ts"
-export * as TcpServer from "./TcpServer.ts"
+export * as AddressArbitraries from "./generate/AddressArbitraries.ts"
+export * as Certificates from "./server/Certificates.ts"
+export * as Explore from "./explore/Explore.ts"
+export * as InMemory from "./server/InMemory.ts"
+export * as ServerMachine from "./server/ServerMachine.ts"
+export * as TcpServer from "./server/TcpServer.ts"

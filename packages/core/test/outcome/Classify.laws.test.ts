@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Advice, Classify, Expect, Reply } from "@postern/core"
 import * as fc from "fast-check"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 import { parse, subject } from "./replies.ts"
 
 describe("Classify laws", () => {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Command, CommandLine, Reply, Transcript } from "@postern/core"
 import { Redacted, Result } from "effect"
 import * as fc from "fast-check"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 
 describe("Transcript", () => {
   it("is read like a conversation", () => {

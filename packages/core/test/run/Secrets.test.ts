@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Choose, Command, CramMd5, Login, Mechanism, Plain, Reply, SmtpClient, SmtpError } from "@postern/core"
-import { InMemory, type SimulatedServer } from "@postern/testing"
+import { InMemory, type ServerMachine } from "@postern/testing"
 import { Effect, Exit, Layer, Logger, Redacted, References, Result, Schema, Tracer } from "effect"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
@@ -13,7 +13,7 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 /** Everything that somebody may print, store or send elsewhere, of one client's work. */
-const traces = Effect.fnUntraced(function*(options: SmtpClient.Options, server: SimulatedServer.Config) {
+const traces = Effect.fnUntraced(function*(options: SmtpClient.Options, server: ServerMachine.Config) {
   const seen: Array<string> = []
   const show = (value: unknown) => {
     seen.push(
@@ -96,7 +96,7 @@ describe("what was said in AUTH", () => {
       fc.asyncProperty(answered, async ({ account: { password, user }, code, mechanism, oneLine, turn }) => {
         let turns = 0
         const told: Array<Uint8Array> = []
-        const server: SimulatedServer.Config = {
+        const server: ServerMachine.Config = {
           mechanisms: [mechanism],
           accounts: { [user]: Redacted.make(password) },
           requireAuth: true,

@@ -11,7 +11,7 @@ import {
   type SmtpError,
   Transport
 } from "@postern/core"
-import { InMemory, type SimulatedServer } from "@postern/testing"
+import { InMemory, type ServerMachine } from "@postern/testing"
 import { Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
@@ -35,7 +35,7 @@ const message: SmtpClient.Message = {
 }
 
 const simulated = Effect.fnUntraced(
-  function*(server: SimulatedServer.Config, options: Partial<SmtpClient.Options> = {}) {
+  function*(server: ServerMachine.Config, options: Partial<SmtpClient.Options> = {}) {
     const memory = yield* InMemory.make(server)
     const client = yield* SmtpClient.make({ endpoint: "mx.example:587", ...options }).pipe(Effect.provide(memory.layer))
     return { ...memory, client }

@@ -6,7 +6,7 @@ import { DigestDirectives, DigestMd5, Mechanism } from "@postern/core"
 import { Effect, Redacted, Result } from "effect"
 import { SecureRandom } from "effect/crypto"
 import * as fc from "fast-check"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 import file from "../vectors/DIGEST-MD5.json" with { type: "json" }
 
 interface Vector {

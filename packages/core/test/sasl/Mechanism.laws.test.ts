@@ -3,7 +3,7 @@ import { CramMd5, Login, Mechanism, Plain } from "@postern/core"
 import { Effect, Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 
 const mechanisms = [Plain.plain, Login.login, Login.loginWithInitialResponse, CramMd5.cramMd5]
 const mechanism = fc.constantFrom(...mechanisms)

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Capabilities, Reply } from "@postern/core"
 import { Schema } from "effect"
 import * as fc from "fast-check"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 import vectors from "../vectors/SMTP-AUTH.json" with { type: "json" }
 
 const read = (...lines: ReadonlyArray<string>) => Capabilities.fromEhlo(Reply.make(250, ["mx.example", ...lines]))

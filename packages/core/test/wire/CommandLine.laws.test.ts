@@ -3,8 +3,8 @@ import { Address, Command, CommandLine } from "@postern/core"
 import { Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
-import * as AddressArbitraries from "../../../testing/src/AddressArbitraries.ts"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as AddressArbitraries from "@postern/testing/AddressArbitraries"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Address, Envelope } from "@postern/core"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import * as AddressArbitraries from "../../../testing/src/AddressArbitraries.ts"
+import * as AddressArbitraries from "@postern/testing/AddressArbitraries"
 
 const made = (input: Envelope.Input): Envelope.Envelope =>
   Result.getOrThrowWith(Envelope.make(input), ({ field, problem }) => new Error(`${field}: ${problem}`))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Address, Command, Expect, Reply } from "@postern/core"
 import { Duration, Result } from "effect"
 import * as fc from "fast-check"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 
 const steps = Object.keys(Expect.table) as ReadonlyArray<Expect.Step>
 const allCodes = Array.from({ length: 400 }, (_, i) => 200 + i)

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@postern/core"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import * as Arbitraries from "../../../testing/src/Arbitraries.ts"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 
 /** What a decoder gives for chunks that arrive one by one: all replies, and the failure it ends in. */
 const decodeAll = (chunks: ReadonlyArray<Uint8Array>, limits?: Reply.Limits): ReadonlyArray<unknown> => {

@@ -5,9 +5,9 @@
 import { Choose, CramMd5, Login, Mechanism, Plain, Reply, SmtpClient, type SmtpError, Transport } from "@postern/core"
 import { Effect, type Exit, Redacted, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { Chunking } from "../../src/Arbitraries.ts"
-import { InMemory, type SimulatedServer } from "../../src/index.ts"
-import type * as Site from "../../src/Site.ts"
+import type { Chunking } from "../../src/generate/Arbitraries.ts"
+import { InMemory, type ServerMachine } from "../../src/index.ts"
+import type * as Site from "../../src/server/Site.ts"
 import { type AuthenticatorName, localDomain, type MechanismName, recipients, type Scenario } from "./scenario.ts"
 import type { Fault, Overruled, Place } from "./trouble.ts"
 
@@ -19,12 +19,12 @@ export type Passed =
 export interface Observation {
   /** Undefined when the client did not come to an end. */
   readonly exit: Exit.Exit<SmtpClient.Receipt, SmtpError.SmtpError> | undefined
-  readonly inbox: ReadonlyArray<SimulatedServer.Message>
+  readonly inbox: ReadonlyArray<ServerMachine.Message>
   readonly sessions: ReadonlyArray<Site.Session>
   /** Each turn of the server, and what it was made to say. */
   readonly turns: ReadonlyArray<
     {
-      readonly turn: SimulatedServer.Turn
+      readonly turn: ServerMachine.Turn
       readonly connection: number
       readonly tls: boolean
       readonly overruled: Overruled | undefined
@@ -70,7 +70,7 @@ const isLiedTo = ({ client, policy }: Scenario): boolean =>
 
 type Turns = Array<Observation["turns"][number]>
 
-const serverConfig = (scenario: Scenario, turns: Turns): SimulatedServer.Config => {
+const serverConfig = (scenario: Scenario, turns: Turns): ServerMachine.Config => {
   const { client: { credentials }, policy } = scenario
   const { account, extensions, mechanisms: names, relays } = policy
   const password = account === "known" ? credentials?.password ?? "" : "something else"
@@ -107,7 +107,7 @@ const serverConfig = (scenario: Scenario, turns: Turns): SimulatedServer.Config 
   }
 }
 
-const insteadOf = (turn: SimulatedServer.Turn, by: Overruled["by"]): Reply.Reply | "drop" => {
+const insteadOf = (turn: ServerMachine.Turn, by: Overruled["by"]): Reply.Reply | "drop" => {
   switch (by._tag) {
     case "Drop":
       return "drop"
@@ -126,7 +126,7 @@ const insteadOf = (turn: SimulatedServer.Turn, by: Overruled["by"]): Reply.Reply
 }
 
 /** Everything that a server learns from AUTH. */
-const said = (turn: SimulatedServer.Turn): string => {
+const said = (turn: ServerMachine.Turn): string => {
   const secret = turn._tag === "Auth" ? turn.initialResponse : turn._tag === "AuthResponse" ? turn.response : undefined
   if (secret === undefined) return "you said nothing"
   const bytes = Redacted.value(secret)

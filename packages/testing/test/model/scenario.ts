@@ -4,7 +4,7 @@
  */
 import type { Endpoint } from "@postern/core"
 import * as fc from "fast-check"
-import { type Chunking, chunking } from "../../src/Arbitraries.ts"
+import { type Chunking, chunking } from "../../src/generate/Arbitraries.ts"
 import { type Fault, fault, type Overruled, overruled, silence } from "./trouble.ts"
 
 // ---------------------------------------------------------------------------

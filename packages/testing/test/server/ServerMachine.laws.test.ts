@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Content, Login, Plain } from "@postern/core"
 import { Redacted } from "effect"
 import * as fc from "fast-check"
-import { SimulatedServer } from "../src/index.ts"
+import { ServerMachine } from "../../src/index.ts"
 import { bytes, cut, delivered, receiveAll, sent, talk } from "./support.ts"
 
-const config: SimulatedServer.Config = {
+const config: ServerMachine.Config = {
   mechanisms: [Plain.plain, Login.login],
   accounts: { ann: Redacted.make("secret") },
   authBeforeTls: true,
@@ -53,7 +53,7 @@ const places = fc.array(fc.nat({ max: 20_000 }), { maxLength: 12 })
 
 // Without the functions of an AUTH exchange under way, which are not comparable.
 const comparable = (
-  [state, actions]: SimulatedServer.Step
+  [state, actions]: ServerMachine.Step
 ) => [{
   ...state,
   exchange: state.exchange !== undefined,
@@ -62,13 +62,13 @@ const comparable = (
 }, actions]
 
 describe("however the octets are cut", () => {
-  const [greeted] = SimulatedServer.start(config)
+  const [greeted] = ServerMachine.start(config)
 
   it("the actions are the same", () => {
     fc.assert(fc.property(session, places, (whole, places) => {
       assert.deepStrictEqual(
         comparable(receiveAll(greeted, cut(whole, places))),
-        comparable(SimulatedServer.receive(greeted, whole))
+        comparable(ServerMachine.receive(greeted, whole))
       )
     }))
   })
@@ -79,7 +79,7 @@ describe("however the octets are cut", () => {
         const octets = Array.from(whole, (octet) => new Uint8Array([octet]))
         assert.deepStrictEqual(
           comparable(receiveAll(greeted, octets)),
-          comparable(SimulatedServer.receive(greeted, whole))
+          comparable(ServerMachine.receive(greeted, whole))
         )
       }),
       { numRuns: 50 }
@@ -89,7 +89,7 @@ describe("however the octets are cut", () => {
   it("a state may be continued twice", () => {
     fc.assert(fc.property(session, session, places, (before, after, places) => {
       const [state] = receiveAll(greeted, cut(before, places))
-      const first = comparable(SimulatedServer.receive(state, after))
+      const first = comparable(ServerMachine.receive(state, after))
       assert.deepStrictEqual(comparable(receiveAll(state, cut(after, places))), first)
     }))
   })
@@ -180,9 +180,9 @@ describe("content", () => {
   ) {
     it(`${JSON.stringify(end)} does not end it`, () => {
       const smuggled = bytes(`x${end}RSET`)
-      const [after, actions] = SimulatedServer.receive(state, smuggled)
+      const [after, actions] = ServerMachine.receive(state, smuggled)
       assert.deepStrictEqual([after.mode._tag, actions], ["Data", []])
-      const [, ended] = SimulatedServer.receive(after, bytes("\r\n.\r\n"))
+      const [, ended] = ServerMachine.receive(after, bytes("\r\n.\r\n"))
       const dots = end.startsWith("\r\n.") ? `\r\n${end.slice(3)}` : end
       assert.deepStrictEqual(delivered(ended)[0]?.content, bytes(`x${dots}RSET\r\n`))
     })
@@ -198,11 +198,11 @@ describe("content", () => {
     )
     const piece = bytes("0123456789abcde\r\n.")
     let current = state
-    for (let i = 0; i < 600_000; i++) current = SimulatedServer.receive(current, piece)[0]
+    for (let i = 0; i < 600_000; i++) current = ServerMachine.receive(current, piece)[0]
     let pieces = 0
     for (let last = current.transaction?.content.last; last !== undefined; last = last.before) pieces++
     assert.isBelow(pieces, 400)
-    const [, actions] = SimulatedServer.receive(current, bytes("\r\n"))
+    const [, actions] = ServerMachine.receive(current, bytes("\r\n"))
     assert.strictEqual(delivered(actions)[0]?.content.length, 600_000 * 17)
   })
 })

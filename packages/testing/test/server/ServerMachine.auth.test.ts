@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { CramMd5, Login, Mechanism, Plain, Reply } from "@postern/core"
 import { Effect, Redacted } from "effect"
 import * as Base64 from "effect/encoding/Base64"
-import { SimulatedServer } from "../src/index.ts"
+import { ServerMachine } from "../../src/index.ts"
 import { bytes, delivered, sent, talk, talkSecurely } from "./support.ts"
 
-const config: SimulatedServer.Config = {
+const config: ServerMachine.Config = {
   mechanisms: [CramMd5.cramMd5, Plain.plain, Login.login],
   accounts: { ann: Redacted.make("tanstaaf") },
   localDomains: ["example.org"]
@@ -29,7 +29,7 @@ describe("AUTH", () => {
           client.response === undefined ? "" : ` ${Base64.encode(Redacted.value(client.response))}`
         }`
         for (;;) {
-          const [next, actions] = SimulatedServer.receive(state, bytes(`${line}\r\n`))
+          const [next, actions] = ServerMachine.receive(state, bytes(`${line}\r\n`))
           state = next
           const [reply = ""] = sent(actions)
           if (!reply.startsWith("334")) {
@@ -43,7 +43,7 @@ describe("AUTH", () => {
         }
         assert.isTrue(client.verified)
         const out = bytes("MAIL FROM:<a@example.net>\r\nRCPT TO:<out@elsewhere.example>\r\nDATA\r\n.\r\n")
-        const [, actions] = SimulatedServer.receive(state, out)
+        const [, actions] = ServerMachine.receive(state, out)
         assert.deepStrictEqual(sent(actions).map((reply) => reply.slice(0, 3)), ["250", "250", "354", "250"])
         assert.strictEqual(delivered(actions)[0]?.identity, "ann")
       }))
@@ -123,7 +123,7 @@ describe("AUTH", () => {
   })
 
   it("a success that the mechanism does not know of makes nobody of the client", () => {
-    const lying: SimulatedServer.Config = {
+    const lying: ServerMachine.Config = {
       ...config,
       reply: (turn) => turn._tag === "AuthResponse" ? Reply.make(235, "Welcome") : undefined
     }
@@ -133,7 +133,7 @@ describe("AUTH", () => {
   })
 
   it("a challenge that the mechanism does not know of takes one response", () => {
-    const asking: SimulatedServer.Config = {
+    const asking: ServerMachine.Config = {
       ...config,
       reply: (turn) => turn._tag === "Auth" ? Reply.make(334, "bW9yZQ==") : undefined
     }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Address, Reply } from "@postern/core"
-import { SimulatedServer } from "../src/index.ts"
+import { ServerMachine } from "../../src/index.ts"
 import { bytes, codes, codesOf, delivered, from, hello, sent, talk, talkSecurely, to } from "./support.ts"
 
 describe("a typical session", () => {
@@ -128,14 +128,14 @@ describe("syntax", () => {
   it("takes the longest line", () => assert.deepStrictEqual(codesOf({}, `NOOP ${"x".repeat(4089)}`), ["250 2.0.0"]))
 
   it("a bare LF is no line end and hides no second command", () => {
-    const [state] = SimulatedServer.start({})
-    const [, actions] = SimulatedServer.receive(state, bytes("NOOP\nNOOP\r\n"))
+    const [state] = ServerMachine.start({})
+    const [, actions] = ServerMachine.receive(state, bytes("NOOP\nNOOP\r\n"))
     assert.deepStrictEqual(codes(sent(actions)), ["500 5.5.2", "250 2.0.0"])
   })
 
   it("octets that are no UTF-8", () => {
-    const [state] = SimulatedServer.start({})
-    const [, actions] = SimulatedServer.receive(state, new Uint8Array([...bytes("NOOP "), 0xff, 13, 10]))
+    const [state] = ServerMachine.start({})
+    const [, actions] = ServerMachine.receive(state, new Uint8Array([...bytes("NOOP "), 0xff, 13, 10]))
     assert.deepStrictEqual(codes(sent(actions)), ["500 5.5.2"])
   })
 })
@@ -181,9 +181,9 @@ describe("policy", () => {
   it("greylists the first attempt of a pair, over connections too", () => {
     const first = talk({ greylist: true }, hello, from, to, "RCPT TO:<cy@example.org>", to)
     assert.deepStrictEqual(codes(first.replies.slice(2)), ["450 4.7.1", "450 4.7.1", "250 2.1.5"])
-    const [again] = SimulatedServer.start({ greylist: true }, first.state.memory)
+    const [again] = ServerMachine.start({ greylist: true }, first.state.memory)
     const lines = [hello, from, "RCPT TO:<cy@example.org>", "RSET", "MAIL FROM:<>", to]
-    const [state, actions] = SimulatedServer.receive(again, bytes(`${lines.join("\r\n")}\r\n`))
+    const [state, actions] = ServerMachine.receive(again, bytes(`${lines.join("\r\n")}\r\n`))
     assert.deepStrictEqual(codes(sent(actions)), [
       "250",
       "250 2.1.0",
@@ -328,20 +328,20 @@ describe("size", () => {
   })
 
   it("keeps nothing of what is too much, also of one without end", () => {
-    const [state] = SimulatedServer.receive(
+    const [state] = ServerMachine.receive(
       talk({ maxSize: 1000 }, hello, from, to, "DATA").state,
       new Uint8Array(100_000)
     )
     assert.deepStrictEqual(state.transaction?.content, { length: 100_000, last: undefined })
-    const [line] = SimulatedServer.receive(SimulatedServer.start({})[0], new Uint8Array(100_000))
+    const [line] = ServerMachine.receive(ServerMachine.start({})[0], new Uint8Array(100_000))
     assert.deepStrictEqual(line.line, { length: 100_000, last: undefined })
   })
 })
 
 describe("BDAT", () => {
-  const begin = (config: SimulatedServer.Config, rest: string) => {
-    const [greeted] = SimulatedServer.start(config)
-    const [, actions] = SimulatedServer.receive(greeted, bytes(`${hello}\r\n${from}\r\n${to}\r\n${rest}`))
+  const begin = (config: ServerMachine.Config, rest: string) => {
+    const [greeted] = ServerMachine.start(config)
+    const [, actions] = ServerMachine.receive(greeted, bytes(`${hello}\r\n${from}\r\n${to}\r\n${rest}`))
     return { replies: codes(sent(actions)).slice(3), messages: delivered(actions) }
   }
 

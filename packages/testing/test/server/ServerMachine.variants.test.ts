@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@postern/core"
-import { SimulatedServer } from "../src/index.ts"
+import { ServerMachine } from "../../src/index.ts"
 import { bytes, codes, codesOf, delivered, from, hello, sent, talk, to } from "./support.ts"
 
 describe("LMTP", () => {
   it("answers for each recipient", () => {
-    const config: SimulatedServer.Config = {
+    const config: ServerMachine.Config = {
       lmtp: true,
       reply: (turn) =>
         turn._tag === "Content"
@@ -46,11 +46,11 @@ describe("STARTTLS", () => {
   it("discards what was said in plaintext behind it, and forgets what was said before", () => {
     const { actions, state } = talk({}, hello, from, "STARTTLS", "RSET", "NOOP")
     assert.deepStrictEqual(actions.slice(-2).map(({ _tag }) => _tag), ["Send", "StartTls"])
-    const [stillWaiting, nothing] = SimulatedServer.receive(state, bytes("NOOP\r\n"))
+    const [stillWaiting, nothing] = ServerMachine.receive(state, bytes("NOOP\r\n"))
     assert.lengthOf(nothing, 0)
-    const [secure, silence] = SimulatedServer.tlsEstablished(stillWaiting)
+    const [secure, silence] = ServerMachine.tlsEstablished(stillWaiting)
     assert.lengthOf(silence, 0)
-    const [after, secured] = SimulatedServer.receive(
+    const [after, secured] = ServerMachine.receive(
       secure,
       bytes(`${from}\r\n${hello}\r\n${from}\r\n${to}\r\nDATA\r\n.\r\n`)
     )
@@ -69,18 +69,18 @@ describe("STARTTLS", () => {
 
   it("changes nothing out of turn", () => {
     const { state } = talk({}, hello)
-    assert.deepStrictEqual(SimulatedServer.tlsEstablished(state), [state, []])
+    assert.deepStrictEqual(ServerMachine.tlsEstablished(state), [state, []])
   })
 
   it("comes before the greeting with implicit TLS", () => {
-    const [state, actions] = SimulatedServer.start({ implicitTls: true })
+    const [state, actions] = ServerMachine.start({ implicitTls: true })
     assert.lengthOf(actions, 0)
-    assert.deepStrictEqual(sent(SimulatedServer.tlsEstablished(state)[1]), ["220 mx.example ESMTP"])
+    assert.deepStrictEqual(sent(ServerMachine.tlsEstablished(state)[1]), ["220 mx.example ESMTP"])
   })
 })
 
 describe("overruling", () => {
-  const on = (tag: SimulatedServer.Turn["_tag"], reply: Reply.Reply | "drop"): SimulatedServer.Config => ({
+  const on = (tag: ServerMachine.Turn["_tag"], reply: Reply.Reply | "drop"): ServerMachine.Config => ({
     reply: (turn) => turn._tag === tag ? reply : undefined
   })
   const no = Reply.make(451, "Not now", "4.3.0")
@@ -125,9 +125,9 @@ describe("overruling", () => {
   })
 
   it("a refused chunk spoils the transaction", () => {
-    const config: SimulatedServer.Config = { reply: (turn) => turn._tag === "Bdat" && turn.size === 2 ? no : undefined }
-    const [state] = SimulatedServer.start(config)
-    const [, actions] = SimulatedServer.receive(
+    const config: ServerMachine.Config = { reply: (turn) => turn._tag === "Bdat" && turn.size === 2 ? no : undefined }
+    const [state] = ServerMachine.start(config)
+    const [, actions] = ServerMachine.receive(
       state,
       bytes(`${hello}\r\n${from}\r\n${to}\r\nBDAT 2\r\nxxBDAT 1 LAST\r\nxNOOP\r\n`)
     )

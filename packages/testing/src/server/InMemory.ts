@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type * as SimulatedServer from "./SimulatedServer.ts"
+import type * as ServerMachine from "./ServerMachine.ts"
 import type { Connection, Observed, Said } from "./Site.ts"
 import { Site } from "./Site.ts"
 
@@ -58,7 +58,7 @@ export class Inbox extends Context.Service<Inbox, Observed>()("@postern/testing/
  * })
  * ```
  */
-export const make = (config: SimulatedServer.Config, options: Options = {}): Effect.Effect<InMemory> =>
+export const make = (config: ServerMachine.Config, options: Options = {}): Effect.Effect<InMemory> =>
   Effect.sync(() => {
     const site = new Site(config)
     const transport: InMemory["transport"] = { open: () => open(site, options) }
@@ -67,7 +67,7 @@ export const make = (config: SimulatedServer.Config, options: Options = {}): Eff
 
 /** A `Transport` to a server of its own, and what that server has seen. */
 export const layer = (
-  config: SimulatedServer.Config,
+  config: ServerMachine.Config,
   options: Options = {}
 ): Layer.Layer<Transport.Transport | Inbox> =>
   Layer.effectContext(

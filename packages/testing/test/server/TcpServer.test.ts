@@ -3,7 +3,7 @@ import { Plain, Reply } from "@postern/core"
 import { Effect, Redacted } from "effect"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
-import { Certificates, type SimulatedServer, TcpServer } from "../src/index.ts"
+import { Certificates, type ServerMachine, TcpServer } from "../../src/index.ts"
 import { text } from "./support.ts"
 
 /** A client that remembers all it was sent. */
@@ -88,7 +88,7 @@ describe("TcpServer", () => {
   it.live("STARTTLS, with what was pipelined behind it discarded", () =>
     Effect.gen(function*() {
       const { authority, tls } = yield* certificates
-      const config: SimulatedServer.Config = { mechanisms: [Plain.plain], accounts: { ann: Redacted.make("secret") } }
+      const config: ServerMachine.Config = { mechanisms: [Plain.plain], accounts: { ann: Redacted.make("secret") } }
       const server = yield* TcpServer.make(config, { tls })
       const plain = yield* dial(server.port)
       plain.socket.write("EHLO c.example\r\n")
@@ -277,7 +277,7 @@ describe("TcpServer", () => {
   it.live("tells why it cannot start", () =>
     Effect.gen(function*() {
       const server = yield* TcpServer.make({})
-      const reasonOf = (config: SimulatedServer.Config, options: TcpServer.Options) =>
+      const reasonOf = (config: ServerMachine.Config, options: TcpServer.Options) =>
         Effect.map(Effect.flip(TcpServer.make(config, options)), ({ reason }) => reason)
       assert.strictEqual(yield* reasonOf({}, { port: server.port }), "cannot listen")
       assert.strictEqual(yield* reasonOf({}, { port: 70_000 }), "cannot listen")

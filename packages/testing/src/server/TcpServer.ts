@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
-import type * as SimulatedServer from "./SimulatedServer.ts"
+import type * as ServerMachine from "./ServerMachine.ts"
 import type { Connection, Observed, Said } from "./Site.ts"
 import { Site } from "./Site.ts"
 
@@ -70,7 +70,7 @@ export class TcpServerError extends Data.TaggedError("TcpServerError")<{
  * ```
  */
 export const make = Effect.fnUntraced(function*(
-  config: SimulatedServer.Config,
+  config: ServerMachine.Config,
   options: Options = {}
 ): Effect.fn.Return<TcpServer, TcpServerError, Scope.Scope> {
   const { host = "127.0.0.1", maxConnections = 256, port = 0, tls } = options
@@ -168,7 +168,7 @@ const serve = (socket: Net.Socket, site: Site, handshakes: Handshakes | undefine
 }
 
 /** The server's view of the channel: what the client can be bound to, and whom its certificate names. */
-const channelOf = (secure: Tls.TLSSocket): SimulatedServer.Channel => {
+const channelOf = (secure: Tls.TLSSocket): ServerMachine.Channel => {
   const own = secure.getX509Certificate()
   const endPoint = own && ChannelBinding.serverEndPoint(new Uint8Array(own.raw))
   return {

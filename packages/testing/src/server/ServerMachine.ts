@@ -30,11 +30,11 @@ export const noMemory: Memory = { connections: 0, messages: 0, exchanges: 0, gre
  *
  * @example
  * ```ts
- * import { SimulatedServer } from "@postern/testing"
+ * import { ServerMachine } from "@postern/testing"
  *
- * const [greeted] = SimulatedServer.start({ localDomains: ["example.org"] })
+ * const [greeted] = ServerMachine.start({ localDomains: ["example.org"] })
  * const lines = "EHLO client.example\r\nMAIL FROM:<ann@example.net>\r\nRCPT TO:<ben@example.com>\r\n"
- * const [state, actions] = SimulatedServer.receive(greeted, new TextEncoder().encode(lines))
+ * const [state, actions] = ServerMachine.receive(greeted, new TextEncoder().encode(lines))
  * console.log(state.transaction?.recipients.length) // 0: relay access denied
  * console.log(actions.filter(({ _tag }) => _tag === "Send").length) // 3
  * ```

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CramMd5, Plain, Transport } from "@postern/core"
 import { Effect, Fiber, Redacted } from "effect"
-import { InMemory, type SimulatedServer } from "../src/index.ts"
+import { InMemory, type ServerMachine } from "../../src/index.ts"
 import { bytes, text } from "./support.ts"
 
 const peer = { host: "mx.example", port: 25 }
@@ -9,7 +9,7 @@ const tls: Transport.TlsOptions = { serverName: "mx.example" }
 const greeting = "220 mx.example ESMTP\r\n"
 const message = "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n"
 
-const dial = Effect.fnUntraced(function*(config: SimulatedServer.Config, options?: InMemory.Options) {
+const dial = Effect.fnUntraced(function*(config: ServerMachine.Config, options?: InMemory.Options) {
   const server = yield* InMemory.make(config, options)
   return { server, wire: yield* server.transport.open(peer) }
 })
@@ -153,9 +153,9 @@ describe("a session in memory", () => {
 })
 
 describe("TLS in memory", () => {
-  const config: SimulatedServer.Config = { mechanisms: [Plain.plain], accounts: { ann: Redacted.make("pw") } }
+  const config: ServerMachine.Config = { mechanisms: [Plain.plain], accounts: { ann: Redacted.make("pw") } }
 
-  const startTls = Effect.fnUntraced(function*(config: SimulatedServer.Config, options?: InMemory.Options) {
+  const startTls = Effect.fnUntraced(function*(config: ServerMachine.Config, options?: InMemory.Options) {
     const dialled = yield* dial(config, options)
     yield* dialled.wire.read
     yield* say(dialled.wire, "EHLO c.example\r\n")

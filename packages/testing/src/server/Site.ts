@@ -6,7 +6,7 @@ import type { Command } from "@postern/core"
 import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as SimulatedServer from "./SimulatedServer.ts"
+import * as ServerMachine from "./ServerMachine.ts"
 
 /** What happened on one connection. */
 export interface Session {
@@ -20,7 +20,7 @@ export interface Session {
 /** What a server has seen. All of it is kept as long as the server itself. */
 export interface Observed {
   /** The messages taken so far, in order. */
-  readonly inbox: Effect.Effect<ReadonlyArray<SimulatedServer.Message>>
+  readonly inbox: Effect.Effect<ReadonlyArray<ServerMachine.Message>>
   /** The connections so far, in order. */
   readonly sessions: Effect.Effect<ReadonlyArray<Session>>
   /** How many connections are open. */
@@ -39,23 +39,23 @@ export interface Said {
 export class Connection {
   readonly site: Site
   readonly commands: Array<Command.Command> = []
-  state: SimulatedServer.State
+  state: ServerMachine.State
   isOpen = true
 
-  constructor(site: Site, state: SimulatedServer.State) {
+  constructor(site: Site, state: ServerMachine.State) {
     this.site = site
     this.state = state
   }
 
   receive(bytes: Uint8Array): Said {
-    return this.advance(SimulatedServer.receive({ ...this.state, memory: this.site.memory }, bytes))
+    return this.advance(ServerMachine.receive({ ...this.state, memory: this.site.memory }, bytes))
   }
 
-  tlsEstablished(channel?: SimulatedServer.Channel): Said {
-    return this.advance(SimulatedServer.tlsEstablished({ ...this.state, memory: this.site.memory }, channel))
+  tlsEstablished(channel?: ServerMachine.Channel): Said {
+    return this.advance(ServerMachine.tlsEstablished({ ...this.state, memory: this.site.memory }, channel))
   }
 
-  advance([state, actions]: SimulatedServer.Step): Said {
+  advance([state, actions]: ServerMachine.Step): Said {
     this.state = state
     this.site.memory = state.memory
     const parts: Array<Uint8Array> = []
@@ -92,19 +92,19 @@ export class Connection {
 
 /** A server at which connections arrive. */
 export class Site {
-  readonly config: SimulatedServer.Config
-  readonly inbox: Array<SimulatedServer.Message> = []
+  readonly config: ServerMachine.Config
+  readonly inbox: Array<ServerMachine.Message> = []
   readonly connections: Array<Connection> = []
-  memory: SimulatedServer.Memory = SimulatedServer.noMemory
+  memory: ServerMachine.Memory = ServerMachine.noMemory
   #open = 0
   readonly #idle = Latch.makeUnsafe(true)
 
-  constructor(config: SimulatedServer.Config) {
+  constructor(config: ServerMachine.Config) {
     this.config = config
   }
 
   connect(): readonly [Connection, Said] {
-    const step = SimulatedServer.start(this.config, this.memory)
+    const step = ServerMachine.start(this.config, this.memory)
     const connection = new Connection(this, step[0])
     this.connections.push(connection)
     this.#open++
