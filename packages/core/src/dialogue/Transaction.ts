@@ -8,9 +8,10 @@ import * as Reason from "../outcome/Reason.ts"
 import * as Address from "../wire/Address.ts"
 import * as Command from "../wire/Command.ts"
 import * as Content from "../wire/Content.ts"
-import * as Envelope from "../wire/Envelope.ts"
+import type * as Envelope from "../wire/Envelope.ts"
 import type * as Expect from "../wire/Expect.ts"
 import type { Reply } from "../wire/Reply.ts"
+import * as Parameters from "./Parameters.ts"
 import * as Program from "./Program.ts"
 import { content, Session } from "./Session.ts"
 
@@ -49,7 +50,7 @@ export const deliver = Program.fn(
     if (limit !== undefined && limit > 0 && facts.size > limit) {
       return yield* Program.fail(Reason.make("TooLarge", { size: facts.size, limit, reply: undefined }))
     }
-    const parameters = yield* mailParameters(session, envelope, facts)
+    const parameters = yield* Program.fromResult(Parameters.of(session.facts, envelope, facts))
     const explain = (refused: Expect.Refused, recipients: ReadonlyArray<string> = []) =>
       Classify.refusal(session.known, refused, {
         reversePath: Address.formatReversePath(envelope.reversePath),
@@ -59,8 +60,8 @@ export const deliver = Program.fn(
       })
 
     const [mail, ...rcpts] = yield* Program.exchange(
-      Command.mail(envelope.reversePath, parameters),
-      ...envelope.forwardPaths.map((path) => Command.rcpt(path))
+      Command.mail(envelope.reversePath, parameters.mail),
+      ...envelope.forwardPaths.map((path, i) => Command.rcpt(path, parameters.rcpt[i]))
     )
     const outcomes = rcpts.map((rcpt, i) => {
       const recipient = Address.formatForwardPath(envelope.forwardPaths[i] ?? "postmaster")
@@ -116,27 +117,3 @@ const inCommon = (outcomes: ReadonlyArray<Outcome>): Reason.Reason => {
   }
   return Reason.make("RecipientsRefused", { recipients, replies: outcomes.map(({ reply }) => reply) })
 }
-
-const mailParameters = (
-  session: Session<"ready">,
-  envelope: Envelope.Envelope,
-  facts: Content.Facts
-): Program.Program<ReadonlyArray<Command.Parameter>, Reason.Reason> => {
-  const { capabilities } = session.facts
-  const parameters: Array<Command.Parameter> = []
-  if (capabilities?.size !== undefined) parameters.push({ keyword: "SIZE", value: String(facts.size) })
-  if (facts.eightBit) {
-    if (capabilities?.eightBitMime !== true) {
-      return missing("8BITMIME", "the content has octets above 127")
-    }
-    parameters.push({ keyword: "BODY", value: "8BITMIME" })
-  }
-  if (Envelope.needsSmtpUtf8(envelope)) {
-    if (capabilities?.smtpUtf8 !== true) return missing("SMTPUTF8", "an address has characters outside ASCII")
-    parameters.push({ keyword: "SMTPUTF8", value: undefined })
-  }
-  return Program.succeed(parameters)
-}
-
-const missing = (extension: string, because: string): Program.Program<never, Reason.Reason> =>
-  Program.fail(Reason.make("ExtensionMissing", { extension, because }))

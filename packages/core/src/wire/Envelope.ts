@@ -3,23 +3,48 @@
  */
 import * as Result from "effect/Result"
 import * as Address from "./Address.ts"
+import * as Demand from "./Demand.ts"
 
-/** The reverse-path and at least one forward-path. */
+/** The reverse-path, at least one forward-path, and what is asked of the delivery. */
 export interface Envelope {
   readonly reversePath: Address.ReversePath
   readonly forwardPaths: readonly [Address.ForwardPath, ...Array<Address.ForwardPath>]
+  /** Of MAIL, and of each RCPT in the order of `forwardPaths`. */
+  readonly demands: {
+    readonly mail: ReadonlyArray<Demand.Demand>
+    readonly rcpt: ReadonlyArray<ReadonlyArray<Demand.Demand>>
+  }
+  /** Extensions whose parameters are left out where the server does not offer them. */
+  readonly optional: ReadonlySet<string>
 }
 
-/** What an envelope is made of: addresses as text or parsed; `null` or `""` as `from` is the null reverse-path. */
-export interface Input {
+/** Extensions without which a message may still be sent as it was meant, only with less said about it. */
+export type Optional = "DSN" | "DELIVERBY" | "MT-PRIORITY" | "AUTH" | "RRVS"
+
+/** A recipient with options of its own. */
+export interface Recipient extends Demand.RcptOptions {
+  readonly mailbox: string | Address.Mailbox
+}
+
+/** A recipient: an address as text or parsed, or one with options. */
+export type To = string | Address.Mailbox | Recipient
+
+/** What an envelope is made of; `null` or `""` as `from` is the null reverse-path. */
+export interface Input extends Demand.MailOptions {
   readonly from: string | Address.Mailbox | null
-  readonly to: string | Address.Mailbox | ReadonlyArray<string | Address.Mailbox>
+  readonly to: To | ReadonlyArray<To>
+  /**
+   * What may be left out. An option whose extension the server does not offer, and that is not named here, keeps the
+   * message from being sent (`ExtensionMissing`): nothing is dropped in silence.
+   */
+  readonly optional?: ReadonlyArray<Optional> | undefined
 }
 
-/** An address of the envelope that is none, and which. */
+/** An address of the envelope that is none, or an option that makes no sense, and which. */
 export interface EnvelopeError {
   readonly _tag: "EnvelopeError"
-  readonly field: "from" | "to"
+  /** `from`, `to`, or the option's name. */
+  readonly field: string
   readonly problem: string
 }
 
@@ -40,15 +65,30 @@ export const make = (input: Input): Result.Result<Envelope, EnvelopeError> =>
     const reversePath = input.from === null || input.from === "" || input.from === "<>"
       ? null
       : yield* mailbox("from", input.from)
-    const all = isList(input.to) ? input.to : [input.to]
-    const [first, ...rest] = yield* Result.all(all.map(forwardPath))
+    const all = (isList(input.to) ? input.to : [input.to]).map((to) => withNotify(asRecipient(to), input))
+    const [first, ...rest] = yield* Result.all(all.map(({ mailbox }) => forwardPath(mailbox)))
     if (first === undefined) return yield* fail("to", "there is no recipient: give at least one")
-    return { reversePath, forwardPaths: [first, ...rest] }
+    const mail = yield* Result.mapError(Demand.mail(input), unsendable)
+    const rcpt = yield* Result.mapError(Result.all(all.map(Demand.rcpt)), unsendable)
+    return { reversePath, forwardPaths: [first, ...rest], demands: { mail, rcpt }, optional: new Set(input.optional) }
   })
 
-const isList = (to: Input["to"]): to is ReadonlyArray<string | Address.Mailbox> => Array.isArray(to)
+const isList = (to: Input["to"]): to is ReadonlyArray<To> => Array.isArray(to)
 
-const fail = (field: "from" | "to", problem: string): Result.Result<never, EnvelopeError> =>
+const asRecipient = (to: To): Recipient => typeof to === "object" && "mailbox" in to ? to : { mailbox: to }
+
+const withNotify = (recipient: Recipient, { dsn }: Input): Recipient => ({
+  ...recipient,
+  notify: recipient.notify ?? dsn?.notify
+})
+
+const unsendable = ({ option, problem }: Demand.DemandError): EnvelopeError => ({
+  _tag: "EnvelopeError",
+  field: option,
+  problem
+})
+
+const fail = (field: string, problem: string): Result.Result<never, EnvelopeError> =>
   Result.fail({ _tag: "EnvelopeError", field, problem })
 
 const forwardPath = (to: string | Address.Mailbox): Result.Result<Address.ForwardPath, EnvelopeError> =>
@@ -56,7 +96,7 @@ const forwardPath = (to: string | Address.Mailbox): Result.Result<Address.Forwar
     ? Result.succeed("postmaster")
     : mailbox("to", to)
 
-const mailbox = (field: "from" | "to", text: string | Address.Mailbox): Result.Result<Address.Mailbox, EnvelopeError> =>
+const mailbox = (field: string, text: string | Address.Mailbox): Result.Result<Address.Mailbox, EnvelopeError> =>
   typeof text === "string"
     ? Result.mapBoth(Address.parseUser(text), {
       onSuccess: (user) => user.mailbox,
