@@ -51,69 +51,85 @@ export interface Facts {
   readonly eightBit: boolean
 }
 
-/** Measures content in one pass. */
+/** Measures content. */
 export const measure = (content: Uint8Array): Facts => {
-  let eightBit = false
-  for (const byte of content) {
-    if (byte > 0x7f) {
-      eightBit = true
-      break
-    }
-  }
-  return { size: content.length + count(content, false), eightBit }
-}
-
-// Octets that `write` adds: line ends completed, dots doubled when `dots`, a last line end.
-const count = (content: Uint8Array, dots: boolean): number => {
   let added = 0
-  let atLineStart = true
-  let carriageReturn = false
-  for (const byte of content) {
-    if (byte === LF) {
-      if (!carriageReturn) added++
-      atLineStart = true
-      carriageReturn = false
-      continue
-    }
-    if (carriageReturn) {
-      added++
-      atLineStart = true
-    }
-    if (byte === DOT && atLineStart && dots) added++
-    carriageReturn = byte === CR
-    atLineStart = false
-  }
-  if (carriageReturn) return added + 1
-  return atLineStart ? added : added + 2
+  edits(content, false, (_at, dropped, inserted) => {
+    added += inserted.length - dropped
+  })
+  return { size: content.length + added, eightBit: hasEightBit(content) }
 }
 
-const write = (content: Uint8Array, dots: boolean): Uint8Array => {
-  const terminator = dots ? 3 : 0
-  const out = new Uint8Array(content.length + count(content, dots) + terminator)
-  let length = 0
-  // The next CR and LF from `at` on, each looked for once: linear whatever the content.
+const highBits = 0x80808080
+
+const isHigh = (octet: number): boolean => octet > 0x7f
+
+// Four octets at a time: looking at each would take longer than all the rest.
+const hasEightBit = (content: Uint8Array): boolean => {
+  if (content.length < 8) return content.some(isHigh)
+  const head = -content.byteOffset & 3
+  const words = new Uint32Array(content.buffer, content.byteOffset + head, (content.length - head) >>> 2)
+  let bits = 0
+  for (let i = 0; i < words.length; i++) bits |= words[i] ?? 0
+  return (bits & highBits) !== 0 || content.subarray(0, head).some(isHigh)
+    || content.subarray(head + 4 * words.length).some(isHigh)
+}
+
+const lineEnd = Uint8Array.of(CR, LF)
+const dot = Uint8Array.of(DOT)
+
+/**
+ * Calls `edit` for each place where the wire differs: so many octets dropped, and what is inserted there. CR and
+ * LF are each looked for once from where they were found last: linear whatever the content.
+ */
+const edits = (
+  content: Uint8Array,
+  dots: boolean,
+  edit: (at: number, dropped: 0 | 1, inserted: Uint8Array) => void
+): void => {
   let cr = -1
   let lf = -1
   for (let at = 0; at < content.length;) {
+    if (dots && content[at] === DOT) edit(at, 0, dot)
     if (cr < at) cr = find(content, CR, at)
     if (lf < at) lf = find(content, LF, at)
+    if (cr + 1 === lf && lf < content.length) {
+      at = lf + 1
+      continue
+    }
     const end = Math.min(cr, lf)
-    if (dots && content[at] === DOT) out[length++] = DOT
-    out.set(content.subarray(at, end), length)
-    length += end - at
-    out[length++] = CR
-    out[length++] = LF
-    at = cr + 1 === lf ? lf + 1 : end + 1
+    edit(end, end < content.length ? 1 : 0, lineEnd)
+    at = end + 1
   }
-  if (dots) {
-    out[length++] = DOT
-    out[length++] = CR
-    out[length++] = LF
-  }
-  return out
 }
 
-const find = (content: Uint8Array, byte: number, from: number): number => {
-  const at = content.indexOf(byte, from)
+const find = (content: Uint8Array, octet: number, from: number): number => {
+  const at = content.indexOf(octet, from)
   return at === -1 ? content.length : at
+}
+
+const terminator = Uint8Array.of(DOT, CR, LF)
+
+const write = (content: Uint8Array, dots: boolean): Uint8Array => {
+  // Room for what most content needs; what needs more is moved a few times.
+  let out = new Uint8Array(content.length + (content.length >>> 6) + 64)
+  let length = 0
+  let run = 0
+  const put = (octets: Uint8Array): void => {
+    if (length + octets.length > out.length) {
+      const larger = new Uint8Array(2 * (length + octets.length))
+      larger.set(out.subarray(0, length))
+      out = larger
+    }
+    out.set(octets, length)
+    length += octets.length
+  }
+  edits(content, dots, (at, dropped, inserted) => {
+    if (at > run) put(content.subarray(run, at))
+    put(inserted)
+    run = at + dropped
+  })
+  put(content.subarray(run))
+  if (dots) put(terminator)
+  return out.subarray(0, length)
 }
