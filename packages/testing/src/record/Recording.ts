@@ -83,13 +83,13 @@ const common = {
 
 /** What is not written down. */
 export const Hidden = Schema.Struct({
-  /** How many octets it has. */
-  octets: Schema.Int,
+  /** How many octets it has; absent where an imported log does not tell. */
+  octets: Schema.optionalKey(Schema.Int),
   /** HMAC-SHA-256 with the key of the recorder, hex; absent where there was none. */
   hash: Schema.optionalKey(Schema.String),
   /**
-   * It can be read with the key (AES-256-GCM: nonce, ciphertext and tag, base64). What the server says is kept so, and
-   * channel bindings; never what the client says.
+   * It can be read with the key (AES-256-GCM: nonce, ciphertext and tag, base64). What the server says is kept so,
+   * channel bindings, and random octets; never what the client says.
    */
   sealed: Schema.optionalKey(Schema.String)
 })
@@ -114,8 +114,11 @@ export const Event = Schema.Union([
     octets: Schema.Int,
     /** SHA-256, hex. */
     sha256: Schema.String,
+    /** As it was. */
     whole: Schema.optionalKey(Octets)
   }),
+  /** Random octets that the program was given, as for the nonce of a mechanism. */
+  Schema.TaggedStruct("Random", { ...common, hidden: Hidden }),
   /** The client began a TLS handshake for a server of this name. */
   Schema.TaggedStruct("HandshakeStarted", { ...common, serverName: Schema.String }),
   Schema.TaggedStruct("TlsEstablished", {

@@ -1,0 +1,180 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Mechanism, SmtpClient, type SmtpError } from "@postern/core"
+import { Departure, Recorder, Recording, Replay } from "@postern/testing"
+import { Cause, Clock, Effect, Exit, Layer, Redacted, Result } from "effect"
+import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
+
+/** Records a program against the server in memory, and what became of it. */
+const record = <A, E, R>(
+  program: Effect.Effect<A, E, R | SmtpClient.SmtpClient>,
+  over: Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError, import("@postern/core").Transport.Transport>,
+  options: Recorder.Options = {},
+  config = server,
+  delays?: Parameters<typeof inMemory>[1]
+) =>
+  Effect.runPromise(
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(Effect.provide(program, over) as Effect.Effect<A, E>)
+      const { recording } = yield* Recorder.Recorder
+      return { exit, recording: yield* recording }
+    }).pipe(Effect.provide(Layer.provide(Recorder.layer(options), inMemory(config, delays))))
+  )
+
+const replay = <A, E>(
+  recording: Recording.Recording,
+  program: Effect.Effect<A, E, SmtpClient.SmtpClient>,
+  over: Parameters<typeof record>[1],
+  options: Replay.Options = {}
+) => Effect.runPromise(Effect.exit(Replay.run(recording, Effect.provide(program, over), options)))
+
+const departureOf = (exit: Exit.Exit<unknown, unknown>): Departure.Departure => {
+  assert.isTrue(Exit.isFailure(exit))
+  const error = Exit.isFailure(exit) ? Result.getOrUndefined(Cause.findError(exit.cause)) : undefined
+  assert.instanceOf(error, Departure.Departure)
+  return error as Departure.Departure
+}
+
+describe("Replay.run", () => {
+  it.each(withPassword.map((mechanism) => [mechanism.name, mechanism] as const))(
+    "%s: the same program goes the same way, with the key",
+    async (_, mechanism) => {
+      const { exit, recording } = await record(send(), using(mechanism), { key })
+      assert.isTrue(Exit.isSuccess(exit))
+      const text = Recording.encode(recording)
+      const again = await replay(Result.getOrThrow(Recording.decode(text)), send(), using(mechanism), { key })
+      assert.isTrue(Exit.isSuccess(again), String(again))
+      if (Exit.isSuccess(again) && Exit.isSuccess(exit)) {
+        assert.deepStrictEqual(again.value.outcomes, exit.value.outcomes)
+        assert.deepStrictEqual(again.value.reply, exit.value.reply)
+      }
+    }
+  )
+
+  it("needs no key for PLAIN", async () => {
+    const plain = using(withPassword[0] as Mechanism.Mechanism<unknown>)
+    const { recording } = await record(send(), plain)
+    assert.isTrue(Exit.isSuccess(await replay(recording, send(), plain)))
+  })
+
+  const altered: ReadonlyArray<readonly [string, Partial<SmtpClient.Message>, string]> = [
+    ["another recipient", { to: ["bob@b.example", "nobody@b.example"] }, "it says something else"],
+    ["another sender", { from: "eve@a.example" }, "it says something else"],
+    ["a recipient more", { to: [...message.to, "cat@c.example"] }, "it speaks out of turn"],
+    ["other content", { content: "Subject: hello\n\nHullo.\n.dots\n" }, "it says something else"],
+    ["content of the same size", { content: "Subject: hello\n\nHallo.\n.dots\n" }, "it sends other content"],
+    ["options", { dsn: { envelopeId: "x" } }, "it says something else"]
+  ]
+  it.each(altered)("tells %s", async (_, change, how) => {
+    const plain = using(withPassword[0] as Mechanism.Mechanism<unknown>)
+    const { recording } = await record(send(), plain)
+    assert.strictEqual(departureOf(await replay(recording, send(change), plain)).how, how)
+  })
+
+  it("tells another password by its key, and without one cannot", async () => {
+    const other = Mechanism.password("tim", Redacted.make("tanstaaftanstaag"))
+    const [plain, altered] = [credentials, other].map((as) =>
+      using(withPassword[0] as Mechanism.Mechanism<unknown>, as)
+    )
+    assert.isDefined(plain)
+    assert.isDefined(altered)
+    const { recording } = await record(send(), plain, { key })
+    assert.include(departureOf(await replay(recording, send(), altered, { key })).how, "another secret")
+    assert.isTrue(Exit.isSuccess(await replay(recording, send(), altered)))
+  })
+
+  it("shows where it departs, and what led there", async () => {
+    const { recording } = await record(send(), client())
+    const departure = departureOf(await replay(recording, send({ to: ["bob@b.example"] }), client()))
+    assert.strictEqual(
+      departure.message,
+      [
+        "the client departs from the script at event 12 of connection 0: it says something else",
+        "    S: 250-ENHANCEDSTATUSCODES\\r\\n",
+        "    S: 250-DSN\\r\\n",
+        "    S: 250-CHUNKING\\r\\n",
+        "    S: 250 AUTH PLAIN LOGIN CRAM-MD5 DIGEST-MD5 NTLM SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS SCRAM-SHA-512\\r\\n",
+        "    C: MAIL FROM:<ann@a.example> SIZE=31\\r\\n",
+        "  - RCPT TO:<ben@b.example>\\r\\n",
+        "  + RCPT TO:<bob@b.example>\\r\\n",
+        "              ^"
+      ].join("\n")
+    )
+  })
+
+  it("tells a program that stops early, or connects once more", async () => {
+    const twice = Effect.andThen(send(), send())
+    const { recording } = await record(twice, client())
+    assert.include(departureOf(await replay(recording, send(), client())).how, "another connection")
+    const { recording: once } = await record(send(), client())
+    assert.include(departureOf(await replay(once, twice, client())).how, "does not have")
+    assert.include(departureOf(await replay(once, Effect.void as never, client())).how, "another connection")
+  })
+
+  it("tells another domain in EHLO, unless it may differ", async () => {
+    const { recording } = await record(send(), client())
+    const other = client({ domain: "other.example" })
+    assert.strictEqual(departureOf(await replay(recording, send(), other)).how, "it says something else")
+    assert.isTrue(Exit.isSuccess(await replay(recording, send(), other, { lenient: ["ehloDomain"] })))
+  })
+
+  it("lets header fields and boundaries differ in content recorded whole", async () => {
+    const content = (id: string) =>
+      `Message-ID: <${id}@a.example>\nDate: ${id}\nContent-Type: multipart/mixed;\n boundary="${id}"\n\n--${id}\n\nx\n--${id}--\n`
+    const lenient: ReadonlyArray<Replay.Lenience> = ["messageId", "date", "boundary"]
+    const { recording } = await record(send({ content: content("first") }), client(), { content: "whole" })
+    const other = send({ content: content("other") })
+    assert.isTrue(Exit.isSuccess(await replay(recording, other, client(), { lenient })))
+    departureOf(await replay(recording, other, client(), { lenient: ["messageId", "date"] }))
+    departureOf(await replay(recording, send({ content: content("other").replace("x", "y") }), client(), { lenient }))
+  })
+
+  it("refuses another key at once", async () => {
+    const { recording } = await record(send(), client(), { key })
+    const exit = await replay(recording, send(), client(), { key: Redacted.make("x".repeat(32)) })
+    assert.include(String(exit), "another key")
+  })
+
+  it("explains that SCRAM needs the key", async () => {
+    const scram = using(withPassword[6] as Mechanism.Mechanism<unknown>)
+    const { recording } = await record(send(), scram)
+    assert.include(departureOf(await replay(recording, send(), scram)).how, "key that it was recorded with")
+  })
+
+  it("repeats failures: a reset in the content, in doubt then and now", async () => {
+    for (const cut of [600, 640, 700, 760]) {
+      const { exit, recording } = await record(send(), client(), {}, server, { cutAfter: { received: cut } })
+      const again = await replay(recording, send(), client())
+      const tag = (result: typeof exit) =>
+        Exit.isFailure(result)
+          ? (Result.getOrThrow(Cause.findError(result.cause)) as SmtpError.SmtpError).reason._tag
+          : "sent"
+      assert.strictEqual(tag(again as typeof exit), tag(exit))
+    }
+  })
+
+  it("plays an hour at once, and time limits fire as they did", async () => {
+    const { recording } = await record(send(), client())
+    const slow: Recording.Recording = {
+      ...recording,
+      events: recording.events.map((event) => ({ ...event, at: event.at + (event._tag === "Closed" ? 3_600_000 : 0) }))
+    }
+    const hour = Effect.andThen(send(), Clock.currentTimeMillis)
+    const exit = await replay(slow, hour, client())
+    assert.isTrue(Exit.isSuccess(exit))
+
+    const late = { ...recording, events: recording.events.map((event) => ({ ...event, at: event.at * 1e9 })) }
+    const timed = await replay(late as Recording.Recording, send(), client())
+    assert.include(String(timed), "TimedOut")
+  })
+
+  it("gives the same transcript each time", async () => {
+    const scram = using(withPassword[6] as Mechanism.Mechanism<unknown>)
+    const { recording } = await record(send(), scram, { key })
+    const transcripts = await Promise.all([1, 2].map(async () => {
+      const exit = await replay(recording, send(), scram, { key })
+      return Exit.isSuccess(exit) ? exit.value.transcript : exit
+    }))
+    assert.deepStrictEqual(transcripts[0], transcripts[1])
+    assert.isNotEmpty(transcripts[0])
+  })
+})
