@@ -50,6 +50,7 @@ export * as Transaction from "./dialogue/Transaction.ts"
 
 export * as Connection from "./run/Connection.ts"
 export * as Endpoint from "./run/Endpoint.ts"
+export * as Secrets from "./run/Secrets.ts"
 export * as SmtpClient from "./run/SmtpClient.ts"
 export * as SmtpConfig from "./run/SmtpConfig.ts"
 export * as TimeLimits from "./run/TimeLimits.ts"

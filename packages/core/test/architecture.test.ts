@@ -80,11 +80,25 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "OAuth",
     "SaslPrepTables",
     "ScramMessage",
-    "Secrets",
     "SessionLog"
   ],
   node: ["NodeTls", "TlsProblem"],
-  testing: ["DataContent", "Pieces", "ServerCommands", "ServerTransaction"]
+  testing: [
+    "AddressNumbers",
+    "Connection",
+    "DataContent",
+    "Networks",
+    "Pieces",
+    "Redactor",
+    "ReplayedWire",
+    "ServerCommands",
+    "ServerMechanisms",
+    "ServerPolicy",
+    "ServerSettings",
+    "ServerTransaction",
+    "SimulatedConfig",
+    "Timers"
+  ]
 }
 
 describe("architecture", () => {

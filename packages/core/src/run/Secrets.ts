@@ -31,7 +31,8 @@ export class Secrets {
       : undefined
     if (secret === undefined) return
     const whole = Redacted.value(secret)
-    const parts = textOf(whole).split("\0").map((part) => utf8.encode(part))
+    // PLAIN's parts are parted by NUL; CRAM-MD5's digest, which passwords can be tried against, stands behind a blank.
+    const parts = textOf(whole).split(/\0| (?=[\da-f]{32}$)/).map((part) => utf8.encode(part))
     const found = [whole, ...parts].flatMap((
       bytes
     ) => [textOf(bytes), Base64.encode(bytes).replace(/=+$/, ""), Hex.encode(bytes)])

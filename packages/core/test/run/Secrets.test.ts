@@ -166,6 +166,14 @@ describe("hiding", () => {
   const secrets = new Secrets()
   const reply = Reply.make(535, ["tim tanstaaf no", "tim", "250 tim@b.example"], "5.7.8")
 
+  it("is CRAM-MD5's digest, too, without the user name", () => {
+    const digest = "b913a602c7eda7a495b4e6e7334d3890"
+    const secrets = new Secrets()
+    secrets.learn(Command.authResponse(Redacted.make(utf8.encode(`tim ${digest}`))))
+    const shown = secrets.hide("AuthResponse", Reply.make(535, `${digest} is wrong`))
+    assert.strictEqual(shown.lines[0], "<redacted> is wrong")
+  })
+
   it("hides nothing before anything was said", () => assert.strictEqual(secrets.hide("Auth", reply), reply))
 
   it("leaves short words, and all that is not about authentication", () => {
