@@ -13,6 +13,8 @@ import type { Reply } from "../wire/Reply.ts"
 /** Shorter pieces would hide half of every reply, and hide nothing worth guessing. */
 const shortest = 4
 
+const tokens = /[\w+/.~-]{16,}=*/g
+
 const hidden = "<redacted>"
 
 const utf8 = new TextEncoder()
@@ -31,8 +33,10 @@ export class Secrets {
       : undefined
     if (secret === undefined) return
     const whole = Redacted.value(secret)
-    // PLAIN's parts are parted by NUL; CRAM-MD5's digest, which passwords can be tried against, stands behind a blank.
-    const parts = textOf(whole).split(/\0| (?=[\da-f]{32}$)/).map((part) => utf8.encode(part))
+    const text = textOf(whole)
+    // NUL parts what PLAIN says; other mechanisms have digests, proofs and tokens somewhere in their text, against
+    // which passwords can be tried, or which are as good as one.
+    const parts = [...text.split("\0"), ...text.match(tokens) ?? []].map((part) => utf8.encode(part))
     const found = [whole, ...parts].flatMap((
       bytes
     ) => [textOf(bytes), Base64.encode(bytes).replace(/=+$/, ""), Hex.encode(bytes)])
