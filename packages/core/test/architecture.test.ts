@@ -87,6 +87,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "AddressNumbers",
     "Connection",
     "DataContent",
+    "FaultyWire",
     "Networks",
     "Pieces",
     "Redactor",
