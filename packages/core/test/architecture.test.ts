@@ -92,6 +92,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "Pieces",
     "Redactor",
     "ReplayedWire",
+    "ScriptedWire",
     "ServerCommands",
     "ServerMechanisms",
     "ServerPolicy",
