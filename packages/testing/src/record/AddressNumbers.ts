@@ -2,8 +2,7 @@
  * Addresses replaced by numbers in the order in which they first appear: a replay that goes
  * the same way numbers them the same.
  */
-import { CommandLine } from "@postern/core"
-import * as Address from "@postern/core/Address"
+import { Address, CommandLine } from "@postern/core"
 import * as Result from "effect/Result"
 
 /** The numbers of one recording. */

@@ -6,8 +6,7 @@
  * what is a response within AUTH, where content begins and ends. It keeps a line that is not
  * complete, up to 64 KiB, and nothing of content but its hash unless that is to be kept whole.
  */
-import { CommandLine, Reply } from "@postern/core"
-import { Secrets } from "@postern/core/Secrets"
+import { CommandLine, Reply, Secrets } from "@postern/core"
 import * as Bytes from "effect/Bytes"
 import * as Result from "effect/Result"
 import * as Crypto from "node:crypto"
@@ -61,7 +60,7 @@ const octetsOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 
 /** One connection. */
 export class Redactor {
   readonly #options: Options
-  readonly #secrets = new Secrets()
+  readonly #secrets = new Secrets.Secrets()
   #fromClient: Uint8Array = empty
   #fromServer: Uint8Array = empty
   #awaited: Array<Awaited> = ["greeting"]

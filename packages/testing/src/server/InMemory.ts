@@ -1,20 +1,22 @@
 /**
- * The simulated server as a `Transport` without sockets: deterministic, with no time
- * passing, and able to break where a test wants it to.
+ * The simulated server as a `Transport` without sockets: deterministic, in the time of the
+ * fibers that use it, and able to break where a test wants it to.
  */
 import { type ChannelBinding, Transport } from "@postern/core"
 import * as Bytes from "effect/Bytes"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as ServerMachine from "./ServerMachine.ts"
-import type { Connection, Observed, Said } from "./Site.ts"
-import { Site } from "./Site.ts"
+import type { Connection, Said } from "./Connection.ts"
+import { type Observed, Site } from "./Site.ts"
+import { type Timers, timers } from "./Timers.ts"
 
 /** How the connections behave. */
 export interface Options {
+  /** The address that clients come from; `127.0.0.1` unless given. */
+  readonly client?: string | undefined
   /** Cuts what the server says in one go into what single reads give; empty parts are left out. */
   readonly chunk?: ((bytes: Uint8Array) => ReadonlyArray<Uint8Array>) | undefined
   /**
@@ -35,13 +37,10 @@ export interface Options {
 
 /** A server in memory. */
 export interface InMemory extends Observed {
-  /** Opens connections to it, whatever the peer. */
+  /** Opens connections to it, whatever the peer, in the time of the fiber that does. */
   readonly transport: Transport.Transport["Service"]
   readonly layer: Layer.Layer<Transport.Transport>
 }
-
-/** What the server of {@link layer} has seen. */
-export class Inbox extends Context.Service<Inbox, Observed>()("@postern/testing/Inbox") {}
 
 /**
  * A server that its connections share.
@@ -65,23 +64,13 @@ export const make = (config: ServerMachine.Config, options: Options = {}): Effec
     return { ...site.observed, transport, layer: Layer.succeed(Transport.Transport, transport) }
   })
 
-/** A `Transport` to a server of its own, and what that server has seen. */
-export const layer = (
-  config: ServerMachine.Config,
-  options: Options = {}
-): Layer.Layer<Transport.Transport | Inbox> =>
-  Layer.effectContext(
-    Effect.map(make(config, options), (server) =>
-      Context.make(Transport.Transport, server.transport).pipe(Context.add(Inbox, server)))
-  )
-
 const open = (site: Site, options: Options): Effect.Effect<Transport.Wire, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => new MemoryWire(site, options)),
+    Effect.map(timers, (timers) => new MemoryWire(site, timers, options)),
     (wire) => Effect.sync(() => wire.close())
   )
 
-/** Bytes that may lie unread before the server takes no more, as with a socket whose buffers are full. */
+/** Bytes that may lie unread, or unheard, before the server takes no more, as with a socket whose buffers are full. */
 const WINDOW = 262_144
 
 /** Both ends of a simulated handshake have the same: mechanisms can be bound to it. */
@@ -105,15 +94,18 @@ class MemoryWire implements Transport.Wire {
   /** Why nothing more comes behind what is unread. */
   #end: Transport.TransportProblem | undefined = undefined
   #handshake = false
-  #wake: (() => void) | undefined = undefined
+  /** A reader and a writer may wait at the same time. */
+  readonly #waiting = new Set<() => void>()
 
-  constructor(site: Site, options: Options) {
+  constructor(site: Site, timers: Timers, options: Options) {
     this.#options = options
-    const [connection, said] = site.connect()
-    this.#connection = connection
-    this.#handshake = connection.state.settings.implicitTls
+    this.#connection = site.connect(timers, options.client ?? "127.0.0.1")
+    this.#handshake = this.#connection.state.settings.implicitTls
+    this.#connection.say = (said) => this.#hear(said)
     this.#cutIfReceived()
-    this.#hear(said)
+    // Where it is cut before the first octet.
+    this.#hear({ bytes: new Uint8Array(0), next: "listen" })
+    this.#connection.begin()
   }
 
   readonly read: Effect.Effect<Uint8Array, Transport.TransportError> = Effect.suspend(() => {
@@ -134,7 +126,7 @@ class MemoryWire implements Transport.Wire {
       if (this.#end !== undefined) {
         return fail({ _tag: "Broken", code: "EPIPE", detail: "nothing can be written after its end" })
       }
-      if (this.#unreadBytes > WINDOW) return this.#later(this.write(bytes))
+      if (Math.max(this.#unreadBytes, this.#connection.held) > WINDOW) return this.#later(this.write(bytes))
       if (bytes.length > 0) this.#deliver(bytes)
       return Exit.void
     })
@@ -149,7 +141,7 @@ class MemoryWire implements Transport.Wire {
       }
       this.#handshake = false
       const certificateIdentity = options.client === undefined ? undefined : "client"
-      this.#hear(this.#connection.tlsEstablished({ channelBindings, certificateIdentity }))
+      this.#connection.tlsEstablished({ channelBindings, certificateIdentity })
       return Exit.succeed<Transport.TlsFacts>({
         version: "TLSv1.3",
         cipher: "TLS_AES_256_GCM_SHA384",
@@ -184,7 +176,7 @@ class MemoryWire implements Transport.Wire {
     if (this.#handshake) {
       this.#hear({ bytes: alert, next: "close" })
     } else {
-      this.#hear(this.#connection.receive(arriving))
+      this.#connection.receive(arriving)
     }
     this.#cutIfReceived()
   }
@@ -229,19 +221,18 @@ class MemoryWire implements Transport.Wire {
   }
 
   #notify(): void {
-    const wake = this.#wake
-    this.#wake = undefined
-    wake?.()
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const wake of waiting) wake()
   }
 
   /** Tries again when something has changed. */
   #later<A>(again: Effect.Effect<A, Transport.TransportError>): Effect.Effect<A, Transport.TransportError> {
     return Effect.flatMap(
       Effect.callback<void>((resume) => {
-        this.#wake = () => resume(Effect.void)
-        return Effect.sync(() => {
-          this.#wake = undefined
-        })
+        const wake = () => resume(Effect.void)
+        this.#waiting.add(wake)
+        return Effect.sync(() => this.#waiting.delete(wake))
       }),
       () => again
     )

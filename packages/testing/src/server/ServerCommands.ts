@@ -6,21 +6,24 @@ import type { Command, Mechanism } from "@postern/core"
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Pieces from "./Pieces.ts"
-import type { Channel, Memory, Outcome, State } from "./ServerSession.ts"
+import type { Memory, Outcome, State } from "./ServerSession.ts"
 import { answer, anyChannel, closed, say } from "./ServerSession.ts"
-import type { Settings } from "./ServerConfig.ts"
+import type { Settings } from "./ServerSettings.ts"
 import * as Transaction from "./ServerTransaction.ts"
 
-/** A session of which nothing is known, as after the connection or the TLS handshake. */
-export const fresh = (settings: Settings, memory: Memory, tls: boolean, channel: Channel = anyChannel): State => ({
+/** A session of which nothing is known but where it comes from. */
+export const fresh = (settings: Settings, memory: Memory, client: string): State => ({
   settings,
   memory,
-  tls,
-  channel,
+  client,
+  tls: false,
+  channel: anyChannel,
   hello: undefined,
   identity: undefined,
   exchange: undefined,
   failures: 0,
+  refusedRecipients: 0,
+  messages: 0,
   transaction: undefined,
   unwilling: false,
   mode: { _tag: "Lines" },
@@ -28,10 +31,17 @@ export const fresh = (settings: Settings, memory: Memory, tls: boolean, channel:
 })
 
 export const greet = (state: State): Outcome => {
-  const { greeting, hostname, lmtp } = state.settings
+  const { memory, settings: { greeting, hostname, lmtp, maxConnections } } = state
+  if (!memory.accepting) return answer(state, 421, "4.3.2", shuttingDown(state))
+  if (memory.open > maxConnections) {
+    return answer(state, 421, "4.7.0", `${hostname} Too many connections, try again later`)
+  }
   const reply = greeting ?? say(state, 220, undefined, `${hostname} ${lmtp ? "LMTP" : "ESMTP"}`)
   return { reply, state: reply.code >= 400 ? { ...state, unwilling: true } : state }
 }
+
+export const shuttingDown = ({ settings: { hostname } }: State): string =>
+  `${hostname} Service shutting down, closing transmission channel`
 
 /** Answers a command in a state where commands are read, other than BDAT, whose octets come first. */
 export const obey = (state: State, command: Command.Command): Outcome => {
@@ -120,8 +130,9 @@ const hello = (state: State, { _tag, domain }: Command.Ehlo | Command.Helo | Com
   )
 }
 
-const offered = ({ settings, tls }: State): ReadonlyArray<string> => {
-  const names = settings.mechanisms.map((mechanism) => mechanism.name).join(" ")
+const offered = (state: State): ReadonlyArray<string> => {
+  const { settings, tls } = state
+  const names = usable(state).map((mechanism) => mechanism.name).join(" ")
   return [
     ...settings.extensions,
     ...settings.startTls && !tls ? ["STARTTLS"] : [],
@@ -149,7 +160,8 @@ const utf8 = new TextEncoder()
 const xclient = (state: State): Outcome => {
   if (!state.settings.keywords.has("XCLIENT")) return notImplemented(state)
   if (state.transaction !== undefined) return outOfOrder(state, "Mail transaction in progress")
-  return greet(fresh(state.settings, state.memory, state.tls, state.channel))
+  const { channel, client, memory, settings, tls } = state
+  return greet({ ...fresh(settings, memory, client), tls, channel })
 }
 
 // ---------------------------------------------------------------------------
@@ -159,8 +171,13 @@ const xclient = (state: State): Outcome => {
 /** Failed exchanges after which the server hangs up. */
 const maxFailures = 3
 
+/** Without a channel there is nothing to be bound to. */
+const usable = ({ channel, settings: { mechanisms } }: State): ReadonlyArray<Mechanism.Mechanism<unknown>> =>
+  mechanisms.filter(({ traits }) => traits.kind !== "channel-bound" || channel.channelBindings.length > 0)
+
 const auth = (state: State, command: Command.Auth): Outcome => {
-  const { acceptsToken, authBeforeTls, hostname, mechanisms, now, passwordOf } = state.settings
+  const { acceptsToken, authBeforeTls, hostname, mechanisms, passwordOf } = state.settings
+  const { exchanges, now } = state.memory
   if (mechanisms.length === 0) return notImplemented(state)
   if (state.hello?.extended !== true) return outOfOrder(state, "Send EHLO first")
   if (state.identity !== undefined) return outOfOrder(state, "Already authenticated")
@@ -168,12 +185,15 @@ const auth = (state: State, command: Command.Auth): Outcome => {
   if (!state.tls && !authBeforeTls) {
     return answer(state, 538, "5.7.11", "Encryption required for requested authentication mechanism")
   }
-  const mechanism = mechanisms.find(({ name }) => name === command.mechanism)
+  const mechanism = usable(state).find(({ name }) => name === command.mechanism)
   if (mechanism === undefined) return answer(state, 504, "5.5.4", "Unrecognized authentication type")
-  const exchanges = state.memory.exchanges + 1
-  const context = { host: hostname, nonce: `postern.${exchanges}`, passwordOf, acceptsToken, now, ...state.channel }
+  const nonce = `postern.${exchanges + 1}`
+  const context = { host: hostname, nonce, passwordOf, acceptsToken, now, ...state.channel }
   const initial = command.initialResponse && Redacted.value(command.initialResponse)
-  return proceed({ ...state, memory: { ...state.memory, exchanges } }, mechanism.server(context, initial))
+  return proceed(
+    { ...state, memory: { ...state.memory, exchanges: exchanges + 1 } },
+    mechanism.server(context, initial)
+  )
 }
 
 /** Answers a line within an exchange. */

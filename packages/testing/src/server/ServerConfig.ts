@@ -3,9 +3,8 @@
  * mail, offers STARTTLS and the usual extensions, and asks for no authentication.
  */
 import type { Command, Mechanism, Reply } from "@postern/core"
-import { Address } from "@postern/core"
+import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import type { Message, State } from "./ServerSession.ts"
 
 /** What a reply is given to: the connection itself, a command, or the end of content. */
@@ -25,8 +24,13 @@ export type Turn =
  */
 export type Overrule = (turn: Turn, state: State) => Reply.Reply | "drop" | undefined
 
-/** The server. Sizes are octets. */
+/** How long the server waits before a reply; there is no turn for a line that was no command. */
+export type Delay = (reply: Reply.Reply, turn: Turn | undefined) => Duration.Input
+
+/** The server. Sizes are octets; mailboxes are written `local@domain`. */
 export interface Config {
+  // What it is.
+
   /** Its own name; `mx.example` unless given. */
   readonly hostname?: string | undefined
   /** What it greets with instead of 220. After 421 it closes; after 554 it only waits for QUIT (RFC 5321 §3.1). */
@@ -42,6 +46,8 @@ export interface Config {
   /** It speaks LMTP (RFC 2033): LHLO in place of EHLO and HELO, a reply for each recipient behind the content. */
   readonly lmtp?: boolean | undefined
 
+  // TLS.
+
   /** It offers STARTTLS; `true` unless given. */
   readonly startTls?: boolean | undefined
   /** TLS comes first, then the greeting (RFC 8314 §3.3). */
@@ -51,36 +57,90 @@ export interface Config {
   /** It misbehaves: this text follows the 220 of STARTTLS in plaintext, in the same write. */
   readonly injectAfterStartTls?: string | undefined
 
-  /** The mechanisms it offers, in order; none unless given. */
-  readonly mechanisms?: ReadonlyArray<Mechanism.Mechanism<unknown>> | undefined
+  // Authentication.
+
   /** Passwords by user name. */
   readonly accounts?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
   /** Whether a bearer token is good for a user; none is, unless given. */
   readonly acceptsToken?: ((token: string, user: string | undefined) => boolean) | undefined
-  /** Its clock, in milliseconds since the epoch, where a mechanism needs one; 0 unless given. */
-  readonly now?: number | undefined
+  /**
+   * The mechanisms it offers, in order. Unless given, those that can check what it knows:
+   * passwords where there are `accounts`, tokens where there is `acceptsToken`. `"all"` are
+   * these and EXTERNAL and ANONYMOUS. One bound to the TLS channel is offered only where
+   * there is something to bind to.
+   */
+  readonly mechanisms?: "all" | ReadonlyArray<Mechanism.Mechanism<unknown>> | undefined
   /** It offers and takes AUTH without TLS; otherwise 538 5.7.11. */
   readonly authBeforeTls?: boolean | undefined
   /** It writes `AUTH=PLAIN` instead of `AUTH PLAIN`, as servers older than RFC 2554 do. */
   readonly legacyAuth?: boolean | undefined
   /** It takes no mail without AUTH (RFC 4954 §6): 530 5.7.0. */
   readonly requireAuth?: boolean | undefined
+  /**
+   * Who is authenticated sends in their own name only: 553 5.7.1. `ann` owns `ann` at every
+   * domain, `ann@example.org` that address; notices from `<>` are everybody's.
+   */
+  readonly ownSenderOnly?: boolean | undefined
+
+  // Whom it takes mail for.
 
   /**
    * The domains it takes mail for from everybody. To any other it relays for the
-   * authenticated: 554 5.7.1. Unless given it takes mail for all domains.
+   * authenticated and for `relayNetworks`: 554 5.7.1. Unless given it takes mail for all domains.
    */
   readonly localDomains?: ReadonlyArray<string> | undefined
-  /** Recipients it does not know, as `local@domain`: 550 5.1.1. */
+  /** Clients it relays for: addresses, or networks such as `192.0.2.0/24`. */
+  readonly relayNetworks?: ReadonlyArray<string> | undefined
+  /** Recipients it does not know: 550 5.1.1. */
   readonly unknownUsers?: ReadonlyArray<string> | ((mailbox: string) => boolean) | undefined
-  /** It refuses each pair of sender and recipient the first time: 450 4.7.1. */
-  readonly greylist?: boolean | undefined
-  /** The largest message; 10 MiB unless given. Never keeps more. */
+  /** What it answers to RCPT for these recipients, before any other rule but the number of recipients. */
+  readonly replies?: Readonly<Record<string, Reply.Reply>> | undefined
+  /** Bounds of single mailboxes. */
+  readonly mailboxes?: Readonly<Record<string, Bounds>> | undefined
+  /**
+   * It refuses each pair of sender and recipient at first: 450 4.7.1. With a `delay`, until so
+   * much time has passed since; otherwise the next attempt will do.
+   */
+  readonly greylist?: boolean | { readonly delay: Duration.Input } | undefined
+
+  // How much of it.
+
+  /** The largest message; 10 MiB unless given, then 552 5.3.4. Never keeps more. */
   readonly maxSize?: number | undefined
   /** Recipients of one message; 100 unless given (RFC 5321 §4.5.3.1.8), then 452 4.5.3. */
   readonly maxRecipients?: number | undefined
+  /** Messages on one connection, then 421 4.7.0. */
+  readonly maxMessages?: number | undefined
+  /** Connections at a time; 1,000 unless given, then 421 4.7.0. */
+  readonly maxConnections?: number | undefined
+  /** Messages that one client may send in a time, then 450 4.7.1. A client is a user or, without AUTH, an address. */
+  readonly rateLimit?: { readonly messages: number; readonly per: Duration.Input } | undefined
+
+  // How slowly, by the clock of who drives it.
+
+  /** It waits so long before each reply. */
+  readonly delay?: Duration.Input | Delay | undefined
+  /**
+   * It waits so long before the greeting, and turns away who speaks in the meantime: 554 5.5.1.
+   */
+  readonly greetingDelay?: Duration.Input | undefined
+  /**
+   * It waits so long before it refuses an AUTH or a recipient; the recipients of one
+   * connection are refused at once up to the number of `patience`, which is 0 unless given.
+   */
+  readonly tarpit?: { readonly delay: Duration.Input; readonly patience?: number | undefined } | undefined
+  /** A client that says nothing for so long is left: 421 4.4.2. Never, unless given. */
+  readonly idleTimeout?: Duration.Input | undefined
 
   readonly reply?: Overrule | undefined
+}
+
+/** What fits into a mailbox. */
+export interface Bounds {
+  /** Octets of all its messages. One that would never fit: 552 5.2.2; one that does not fit now: 452 4.2.2. */
+  readonly quota?: number | undefined
+  /** The largest message: 552 5.2.3. */
+  readonly maxSize?: number | undefined
 }
 
 /** What a server offers unless told otherwise. */
@@ -93,71 +153,6 @@ export const defaultExtensions: ReadonlyArray<string> = [
   "DSN",
   "CHUNKING"
 ]
-
-/** A {@link Config} with nothing left open. */
-export interface Settings {
-  readonly hostname: string
-  readonly greeting: Reply.Reply | undefined
-  readonly extensions: ReadonlyArray<string>
-  /** The keywords of `extensions` in upper case, and AUTH where there are mechanisms. */
-  readonly keywords: ReadonlySet<string>
-  readonly hello: ReadonlySet<"Ehlo" | "Helo" | "Lhlo">
-  readonly lmtp: boolean
-  readonly startTls: boolean
-  readonly implicitTls: boolean
-  readonly requireTls: boolean
-  readonly injectAfterStartTls: string
-  readonly mechanisms: ReadonlyArray<Mechanism.Mechanism<unknown>>
-  readonly passwordOf: (user: string) => Redacted.Redacted<string> | undefined
-  readonly acceptsToken: (token: string, user: string | undefined) => boolean
-  readonly now: number
-  readonly authBeforeTls: boolean
-  readonly legacyAuth: boolean
-  readonly requireAuth: boolean
-  readonly isLocal: (domain: Address.Domain) => boolean
-  readonly isUnknown: (mailbox: string) => boolean
-  readonly greylist: boolean
-  readonly maxSize: number
-  readonly maxRecipients: number
-  readonly reply: Overrule
-}
-
-/** Fills in what a config leaves open. */
-export const settle = (config: Config): Settings => {
-  const { accounts = {}, lmtp = false, localDomains, maxSize = 10_485_760, mechanisms = [], unknownUsers = [] } = config
-  const extensions = (config.extensions ?? defaultExtensions).map((line) => line === "SIZE" ? `SIZE ${maxSize}` : line)
-  const domains = localDomains && new Set(localDomains.map(domainOf))
-  return {
-    hostname: config.hostname ?? "mx.example",
-    greeting: config.greeting,
-    extensions,
-    keywords: new Set([...extensions, ...mechanisms.length > 0 ? ["AUTH"] : []].map(keywordOf)),
-    hello: new Set(lmtp ? ["Lhlo"] : config.ehlo === false ? ["Helo"] : ["Ehlo", "Helo"]),
-    lmtp,
-    startTls: config.startTls ?? true,
-    implicitTls: config.implicitTls ?? false,
-    requireTls: config.requireTls ?? false,
-    injectAfterStartTls: config.injectAfterStartTls ?? "",
-    mechanisms,
-    passwordOf: (user) => Object.hasOwn(accounts, user) ? accounts[user] : undefined,
-    acceptsToken: config.acceptsToken ?? (() => false),
-    now: config.now ?? 0,
-    authBeforeTls: config.authBeforeTls ?? false,
-    legacyAuth: config.legacyAuth ?? false,
-    requireAuth: config.requireAuth ?? false,
-    isLocal: (domain) => domains === undefined || domains.has(domain),
-    isUnknown: typeof unknownUsers === "function" ? unknownUsers : (mailbox) => unknownUsers.includes(mailbox),
-    greylist: config.greylist ?? false,
-    maxSize,
-    maxRecipients: config.maxRecipients ?? 100,
-    reply: config.reply ?? (() => undefined)
-  }
-}
-
-const keywordOf = (line: string): string => (line.split(" ", 1)[0] ?? "").toUpperCase()
-
-/** As it is written on the wire, so that `Bücher.example` in a config means what it says. */
-const domainOf = (text: string): string => Result.getOrElse(Address.parseDomain(text), () => text)
 
 /** Parameters of MAIL and RCPT and the extension that each belongs to. */
 export const parameterOf: {

@@ -3,8 +3,11 @@
  * actions out. It has no clock, no randomness and no effects, so a conversation with it
  * can be repeated exactly. Octets give the same actions however they are cut.
  *
- * `InMemory` and `TcpServer` drive it; a driver of one's own needs `start`, `receive` and
- * `tlsEstablished`. It keeps no more of one message than `maxSize` and no more of a line
+ * Time is what its `memory.now` says, which its driver sets before each step; to be slow it
+ * asks the driver to `Wait`.
+ *
+ * `SimulatedServer` drives it, in memory and on sockets; a driver of one's own needs `start`,
+ * `receive` and `tlsEstablished`, and for time `waited` and `timedOut`. It keeps no more of one message than `maxSize` and no more of a line
  * than RFC 4954 §4 asks for.
  */
 import { CommandLine, Reply } from "@postern/core"
@@ -13,20 +16,30 @@ import * as DataContent from "./DataContent.ts"
 import * as Pieces from "./Pieces.ts"
 import * as Commands from "./ServerCommands.ts"
 import type { Config } from "./ServerConfig.ts"
-import { settle } from "./ServerConfig.ts"
 import type { Action, Channel, Memory, Mode, State, Step } from "./ServerSession.ts"
-import { answer, respond } from "./ServerSession.ts"
+import { anyChannel, closed, respond, say, speak } from "./ServerSession.ts"
+import { settle } from "./ServerSettings.ts"
 import * as Transaction from "./ServerTransaction.ts"
 
-export { type Config, defaultExtensions, type Overrule, type Turn } from "./ServerConfig.ts"
+export { type Bounds, type Config, defaultExtensions, type Delay, type Overrule, type Turn } from "./ServerConfig.ts"
 export type { Action, Channel, Memory, Message, Mode, State, Step } from "./ServerSession.ts"
 
 /** What a server remembers that no client has met yet. */
-export const noMemory: Memory = { connections: 0, messages: 0, exchanges: 0, greylisted: new Set() }
+export const noMemory: Memory = {
+  now: 0,
+  accepting: true,
+  open: 0,
+  connections: 0,
+  messages: 0,
+  exchanges: 0,
+  greylisted: new Map(),
+  taken: new Map(),
+  stored: new Map()
+}
 
 /**
- * A client has connected. Give the `memory` of the last state to have the server remember
- * earlier connections. With `implicitTls` it says nothing before {@link tlsEstablished}.
+ * A client has connected, from this address. Give the `memory` of the last state to have the
+ * server remember earlier connections. With `implicitTls` it says nothing before {@link tlsEstablished}.
  *
  * @example
  * ```ts
@@ -39,23 +52,50 @@ export const noMemory: Memory = { connections: 0, messages: 0, exchanges: 0, gre
  * console.log(actions.filter(({ _tag }) => _tag === "Send").length) // 3
  * ```
  */
-export const start = (config: Config, memory: Memory = noMemory): Step => {
+export const start = (config: Config, memory: Memory = noMemory, client = "127.0.0.1"): Step => {
   const settings = settle(config)
-  const state = Commands.fresh(settings, { ...memory, connections: memory.connections + 1 }, false)
-  return settings.implicitTls ? [{ ...state, mode: { _tag: "Handshake" } }, []] : greet(state)
+  const counted = { ...memory, connections: memory.connections + 1, open: memory.open + 1 }
+  const state = Commands.fresh(settings, counted, client)
+  return settings.implicitTls ? [{ ...state, mode: { _tag: "Handshake" } }, []] : welcome(state)
 }
 
 /**
  * The TLS handshake that the server waited for was successful. All that was known of the
  * client is forgotten (RFC 3207 §4.2). Changes nothing in a state that waits for no handshake.
  */
-export const tlsEstablished = (state: State, channel?: Channel): Step => {
-  if (state.mode._tag !== "Handshake") return [state, []]
-  const secure = Commands.fresh(state.settings, state.memory, true, channel)
-  return state.settings.implicitTls ? greet(secure) : [secure, []]
+export const tlsEstablished = (state: State, channel: Channel = anyChannel): Step => {
+  const { client, memory, messages, mode, settings } = state
+  if (mode._tag !== "Handshake") return [state, []]
+  const secure: State = { ...Commands.fresh(settings, memory, client), tls: true, channel, messages }
+  return settings.implicitTls ? welcome(secure) : [secure, []]
 }
 
+const welcome = (state: State): Step => {
+  const { memory, settings: { greetingDelay: millis } } = state
+  return millis > 0 && memory.accepting
+    ? [{ ...state, mode: { _tag: "Greeting" } }, [{ _tag: "Wait", millis }]]
+    : greet(state)
+}
+
+/** The time has passed that the server waited for before its greeting. Changes nothing in any other state. */
+export const waited = (state: State): Step =>
+  state.mode._tag === "Greeting" ? greet({ ...state, mode: { _tag: "Lines" } }) : [state, []]
+
 const greet = (state: State): Step => respond(state, { _tag: "Greeting" }, Commands.greet(state))
+
+/** The client has said nothing for the `idleTimeout`: 421 4.4.2. */
+export const timedOut = (state: State): Step =>
+  leave(state, "4.4.2", `${state.settings.hostname} Timeout exceeded, closing connection`)
+
+/** The server shuts down: 421 4.3.2, whatever the client is doing. */
+export const shutDown = (state: State): Step => leave(state, "4.3.2", Commands.shuttingDown(state))
+
+/** Ends the connection, with a 421 unless the client listens for TLS. */
+const leave = (state: State, status: string, problem: string): Step => {
+  if (state.mode._tag === "Closed") return [state, []]
+  const bytes = state.mode._tag === "Handshake" ? [] : [Reply.encode(say(state, 421, status, problem))]
+  return [closed(state), [...bytes.map((bytes) => ({ _tag: "Send", bytes }) as const), { _tag: "Close" }]]
+}
 
 /** Octets came from the client. What comes after `Close` is passed over. */
 export const receive = (state: State, bytes: Uint8Array): Step => {
@@ -79,6 +119,10 @@ const takeSome = (state: State, mode: Mode, bytes: Uint8Array, at: number): Prog
     case "Handshake":
     case "Closed":
       return [state, bytes.length, []]
+    case "Greeting": {
+      const reply = say(state, 554, "5.5.1", `${state.settings.hostname} Client spoke before the greeting`)
+      return [closed(state), bytes.length, [{ _tag: "Send", bytes: Reply.encode(reply) }, { _tag: "Close" }]]
+    }
     case "Lines": {
       const end = bytes.indexOf(LF, at)
       const next = end === -1 ? bytes.length : end + 1
@@ -133,10 +177,8 @@ const takeLine = (state: State, line: Pieces.Pieces): Step => {
 
 const isTooLong = (line: Pieces.Pieces, auth: boolean): boolean => line.length > (auth ? maxAuthLine : maxLine)
 
-const complain = (state: State, code: number, status: string, problem: string): Step => {
-  const { reply } = answer(state, code, status, problem)
-  return [state, [{ _tag: "Send", bytes: Reply.encode(reply) }]]
-}
+const complain = (state: State, code: number, status: string, problem: string): Step =>
+  speak(state, say(state, code, status, problem))
 
 /** `state` is that after the exchange, `exchange` takes the response. */
 const takeResponse = (state: State, exchange: NonNullable<State["exchange"]>, text: string): Step => {

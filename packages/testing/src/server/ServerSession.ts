@@ -6,7 +6,8 @@ import type { Address, ChannelBinding, Command, Mechanism } from "@postern/core"
 import { Reply } from "@postern/core"
 import type { Place } from "./DataContent.ts"
 import * as Pieces from "./Pieces.ts"
-import type { Settings, Turn } from "./ServerConfig.ts"
+import type { Turn } from "./ServerConfig.ts"
+import type { Settings } from "./ServerSettings.ts"
 
 /** A message the server took responsibility for. */
 export interface Message {
@@ -22,10 +23,17 @@ export interface Message {
   readonly tls: boolean
   /** Whom the client was authenticated as. */
   readonly identity: string | undefined
+  /** When it was taken, in milliseconds since the epoch. */
+  readonly at: number
 }
 
 /** What the server does, in order. */
 export type Action =
+  /**
+   * Nothing is done, and nothing that comes is given to the server, before so many milliseconds
+   * have passed. While it waits for its greeting it listens, though: `waited` is to follow.
+   */
+  | { readonly _tag: "Wait"; readonly millis: number }
   | { readonly _tag: "Send"; readonly bytes: Uint8Array }
   /** A line was understood as this command. What a client sends within AUTH is `Redacted`. */
   | { readonly _tag: "Heard"; readonly command: Command.Command }
@@ -37,12 +45,22 @@ export type Action =
 
 /** What outlives a connection: the next one to the same server starts with it. */
 export interface Memory {
+  /** Milliseconds since the epoch, as who drives the server says; it moves on by what the server waits. */
+  readonly now: number
+  /** `false`: it is shutting down, and greets with 421 4.3.2. */
+  readonly accepting: boolean
+  /** Connections that are open, as who drives the server says. */
+  readonly open: number
   readonly connections: number
   readonly messages: number
   /** AUTH exchanges; the number makes each one's nonce. */
   readonly exchanges: number
-  /** Pairs of sender and recipient that were refused once. */
-  readonly greylisted: ReadonlySet<string>
+  /** Pairs of sender and recipient that were refused, and when first. */
+  readonly greylisted: ReadonlyMap<string, number>
+  /** When each client had its last messages taken, as far as the `rateLimit` looks back. */
+  readonly taken: ReadonlyMap<string, ReadonlyArray<number>>
+  /** Octets in the mailboxes that are bounded. */
+  readonly stored: ReadonlyMap<string, number>
 }
 
 /** A mail transaction (RFC 5321 §3.3), from MAIL on. */
@@ -59,6 +77,8 @@ export interface Transaction {
 
 /** How the next octets are read. */
 export type Mode =
+  /** Nothing has been said: who speaks now speaks too early. */
+  | { readonly _tag: "Greeting" }
   | { readonly _tag: "Lines" }
   | { readonly _tag: "Data"; readonly place: Place }
   | { readonly _tag: "Chunk"; readonly bdat: Command.Bdat; readonly left: number }
@@ -80,6 +100,8 @@ export const anyChannel: Channel = { channelBindings: [], certificateIdentity: u
 export interface State {
   readonly settings: Settings
   readonly memory: Memory
+  /** The client's address. */
+  readonly client: string
   readonly tls: boolean
   readonly channel: Channel
   readonly hello: { readonly domain: Address.Domain; readonly extended: boolean } | undefined
@@ -88,6 +110,10 @@ export interface State {
   readonly exchange: ((response: Uint8Array) => Mechanism.ServerStep) | undefined
   /** How many AUTH exchanges failed. */
   readonly failures: number
+  /** How many recipients were refused. */
+  readonly refusedRecipients: number
+  /** How many messages were taken. */
+  readonly messages: number
   readonly transaction: Transaction | undefined
   /** The greeting was a refusal. */
   readonly unwilling: boolean
@@ -139,13 +165,28 @@ export const respond = (state: State, turn: Turn, own: Outcome): Step => {
   const overruled = state.settings.reply(turn, state)
   if (overruled === "drop") return [closed(state), [{ _tag: "Close" }]]
   const outcome = overruled === undefined ? own : overrule(state, own, overruled)
-  const actions: Array<Action> = []
-  if (outcome.delivered !== undefined) actions.push({ _tag: "Delivered", message: outcome.delivered })
-  actions.push({ _tag: "Send", bytes: Reply.encode(outcome.reply) }, ...outcome.after ?? [])
-  return outcome.reply.code === 421
-    ? [closed(outcome.state), [...actions, { _tag: "Close" }]]
-    : [outcome.state, actions]
+  const refused = turn._tag === "Rcpt" && outcome.reply.code >= 400 ? 1 : 0
+  const counted = { ...outcome.state, refusedRecipients: outcome.state.refusedRecipients + refused }
+  const [after, actions] = speak(counted, outcome.reply, turn, outcome.delivered)
+  return [after, [...actions, ...outcome.after ?? []]]
 }
+
+/** Says so, after a while where the server is slow. A 421 is the last word. */
+export const speak = (state: State, reply: Reply.Reply, turn?: Turn, delivered?: Message): Step => {
+  const millis = state.settings.delayOf(reply, turn, state.refusedRecipients)
+  const waited: State = millis > 0 ? wait(state, millis) : state
+  const actions: Array<Action> = []
+  if (millis > 0) actions.push({ _tag: "Wait", millis })
+  if (delivered !== undefined) actions.push({ _tag: "Delivered", message: { ...delivered, at: waited.memory.now } })
+  actions.push({ _tag: "Send", bytes: Reply.encode(reply) })
+  return reply.code === 421 ? [closed(waited), [...actions, { _tag: "Close" }]] : [waited, actions]
+}
+
+/** The state when so much time has passed. */
+export const wait = (state: State, millis: number): State => ({
+  ...state,
+  memory: { ...state.memory, now: state.memory.now + millis }
+})
 
 const overrule = (state: State, own: Outcome, reply: Reply.Reply): Outcome => {
   if (firstDigit(reply) === firstDigit(own.reply)) return { ...own, reply }

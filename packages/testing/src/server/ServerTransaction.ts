@@ -3,17 +3,15 @@
  * content (RFC 5321 §3.3, RFC 3030, RFC 2033).
  */
 import type { Command } from "@postern/core"
-import { Address } from "@postern/core"
 import * as Pieces from "./Pieces.ts"
 import { parameterOf } from "./ServerConfig.ts"
+import * as Policy from "./ServerPolicy.ts"
+import type { Verdict } from "./ServerPolicy.ts"
 import type { Message, Outcome, State, Step, Transaction } from "./ServerSession.ts"
 import { answer, offers, respond, say } from "./ServerSession.ts"
 
 const ok = "2.0.0"
 const badSequence = "5.5.1"
-
-/** Code, enhanced status code and text. */
-type Verdict = readonly [number, string, string]
 
 /** What is wrong with the parameters: one that the server does not know, or a value. */
 const judgeParameters = (state: State, command: Command.Mail | Command.Rcpt): Verdict | undefined => {
@@ -34,11 +32,9 @@ const judgeParameters = (state: State, command: Command.Mail | Command.Rcpt): Ve
 const valueOf = (command: Command.Mail, keyword: string): string | undefined =>
   command.parameters.find((parameter) => parameter.keyword === keyword)?.value
 
-const takesUtf8 = (mail: Command.Mail): boolean => mail.parameters.some(({ keyword }) => keyword === "SMTPUTF8")
-
 export const mail = (state: State, command: Command.Mail): Outcome => {
   if (state.transaction !== undefined) return answer(state, 503, badSequence, "Nested MAIL command")
-  const refused = judgeMail(state, command)
+  const refused = judgeParameters(state, command) ?? Policy.judgeSender(state, command)
   if (refused !== undefined) return answer(state, ...refused)
   const transaction: Transaction = {
     mail: command,
@@ -50,70 +46,19 @@ export const mail = (state: State, command: Command.Mail): Outcome => {
   return answer({ ...state, transaction }, 250, "2.1.0", "Ok")
 }
 
-const judgeMail = (state: State, command: Command.Mail): Verdict | undefined => {
-  const { reversePath } = command
-  const refused = judgeParameters(state, command)
-  if (refused !== undefined) return refused
-  if (reversePath !== null && Address.needsSmtpUtf8(reversePath) && !takesUtf8(command)) {
-    return [550, "5.6.7", "The address needs SMTPUTF8"]
-  }
-  return Number(valueOf(command, "SIZE") ?? 0) > state.settings.maxSize ? tooLarge : undefined
-}
-
-const tooLarge: Verdict = [552, "5.3.4", "Message size exceeds fixed limit"]
-
 export const rcpt = (state: State, command: Command.Rcpt): Outcome => {
   const { transaction } = state
   if (transaction === undefined) return answer(state, 503, badSequence, "Need MAIL command")
   if (transaction.chunks !== "none") return answer(state, 503, badSequence, "RCPT after BDAT")
-  const verdict = judgeRecipient(state, transaction, command)
-  const [code] = verdict
-  return answer(
-    {
-      ...state,
-      // Greylisting remembers the pair that it refuses.
-      memory: code === 450 ? greylist(state, transaction, command) : state.memory,
-      transaction: code === 250
-        ? { ...transaction, recipients: [...transaction.recipients, command] }
-        : { ...transaction, refused: true }
-    },
-    ...verdict
-  )
-}
-
-const judgeRecipient = (
-  state: State,
-  { mail, recipients }: Transaction,
-  command: Command.Rcpt
-): Verdict => {
-  const { settings } = state
-  const path = command.forwardPath
   const refused = judgeParameters(state, command)
-  if (refused !== undefined) return refused
-  if (recipients.length >= settings.maxRecipients) return [452, "4.5.3", "Too many recipients"]
-  // RFC 5321 §4.5.1: the postmaster is always at home.
-  if (path === "postmaster") return [250, "2.1.5", "Ok"]
-  const shown = Address.formatForwardPath(path)
-  if (Address.needsSmtpUtf8(path) && !takesUtf8(mail)) return [553, "5.6.7", "The address needs SMTPUTF8"]
-  if (state.identity === undefined && !settings.isLocal(path.domain)) {
-    return [554, "5.7.1", `${shown}: Relay access denied`]
-  }
-  if (settings.isUnknown(Address.format(path))) {
-    return [550, "5.1.1", `${shown}: Recipient address rejected: User unknown`]
-  }
-  if (settings.greylist && !state.memory.greylisted.has(pair(mail, command))) {
-    return [450, "4.7.1", `${shown}: Recipient address rejected: Greylisted`]
-  }
-  return [250, "2.1.5", "Ok"]
+  const [reply, memory] = refused === undefined
+    ? Policy.judgeRecipient(state, transaction, command)
+    : [say(state, ...refused), state.memory]
+  const after = reply.code < 300
+    ? { ...transaction, recipients: [...transaction.recipients, command] }
+    : { ...transaction, refused: true }
+  return { reply, state: { ...state, memory, transaction: after } }
 }
-
-const pair = (mail: Command.Mail, rcpt: Command.Rcpt): string =>
-  `${Address.formatReversePath(mail.reversePath)} ${Address.formatForwardPath(rcpt.forwardPath)}`
-
-const greylist = (state: State, { mail }: Transaction, command: Command.Rcpt): State["memory"] => ({
-  ...state.memory,
-  greylisted: new Set(state.memory.greylisted).add(pair(mail, command))
-})
 
 /** Why no content is taken now. */
 const judgeContent = ({ transaction }: State): Verdict | undefined => {
@@ -164,7 +109,7 @@ const judgeChunk = (state: State): Verdict | undefined => {
   const refused = judgeContent(state)
   if (refused !== undefined || state.transaction === undefined) return refused
   if (state.transaction.chunks === "failed") return [503, badSequence, "Need RSET command"]
-  return isOversize(state, state.transaction) ? tooLarge : undefined
+  return isOversize(state, state.transaction) ? Policy.tooLarge : undefined
 }
 
 const isOversize = (state: State, { content }: Transaction): boolean => content.length > state.settings.maxSize
@@ -202,21 +147,28 @@ const deliver = (
   if (transaction === undefined || message.forwardPaths.length === 0) {
     return respond(over, turn, answer(over, ...noRecipients))
   }
-  if (isOversize(over, transaction)) return respond(over, turn, answer(over, ...tooLarge))
-  const messages = over.memory.messages + 1
+  if (isOversize(over, transaction)) return respond(over, turn, answer(over, ...Policy.tooLarge))
+  const octets = message.content.length
+  // One reply holds for all recipients: where one has no room nobody gets it.
+  for (const path of message.forwardPaths) {
+    const refused = Policy.judgeRoom(over, path, octets)
+    if (refused !== undefined) return respond(over, turn, answer(over, ...refused))
+  }
+  const taken = Policy.take(over, message.forwardPaths, octets)
   return respond(over, turn, {
-    reply: say(over, 250, ok, `Ok: queued as ${messages}`),
-    state: { ...over, memory: { ...over.memory, messages } },
+    reply: say(over, 250, ok, `Ok: queued as ${taken.memory.messages}`),
+    state: taken,
     delivered: message
   })
 }
 
-const toMessage = ({ identity, tls, transaction }: State): Message => ({
+const toMessage = ({ identity, memory, tls, transaction }: State): Message => ({
   reversePath: transaction?.mail.reversePath ?? null,
   forwardPaths: transaction?.recipients.map((rcpt) => rcpt.forwardPath) ?? [],
   parameters: transaction?.mail.parameters ?? [],
   forwardParameters: transaction?.recipients.map((rcpt) => rcpt.parameters) ?? [],
   content: transaction === undefined ? new Uint8Array(0) : Pieces.bytesOf(transaction.content),
   tls,
-  identity
+  identity,
+  at: memory.now
 })

@@ -3,21 +3,24 @@
  * know of them afterwards. `InMemory` and `TcpServer` move the octets.
  */
 import type { Command } from "@postern/core"
-import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { Connection } from "./Connection.ts"
 import * as ServerMachine from "./ServerMachine.ts"
+import type { Timers } from "./Timers.ts"
 
 /** What happened on one connection. */
 export interface Session {
   /** Every command that was understood, in order. */
   readonly commands: ReadonlyArray<Command.Command>
+  /** The client's address. */
+  readonly client: string
   readonly tls: boolean
   readonly identity: string | undefined
   readonly open: boolean
 }
 
-/** What a server has seen. All of it is kept as long as the server itself. */
+/** A server as a test sees it. All it has seen is kept until it is told to forget. */
 export interface Observed {
   /** The messages taken so far, in order. */
   readonly inbox: Effect.Effect<ReadonlyArray<ServerMachine.Message>>
@@ -27,107 +30,99 @@ export interface Observed {
   readonly open: Effect.Effect<number>
   /** Waits until no connection is open. */
   readonly idle: Effect.Effect<void>
-}
-
-/** What the server says at a time, and what comes then. */
-export interface Said {
-  readonly bytes: Uint8Array
-  readonly next: "listen" | "handshake" | "close"
-}
-
-/** The server side of one connection. */
-export class Connection {
-  readonly site: Site
-  readonly commands: Array<Command.Command> = []
-  state: ServerMachine.State
-  isOpen = true
-
-  constructor(site: Site, state: ServerMachine.State) {
-    this.site = site
-    this.state = state
-  }
-
-  receive(bytes: Uint8Array): Said {
-    return this.advance(ServerMachine.receive({ ...this.state, memory: this.site.memory }, bytes))
-  }
-
-  tlsEstablished(channel?: ServerMachine.Channel): Said {
-    return this.advance(ServerMachine.tlsEstablished({ ...this.state, memory: this.site.memory }, channel))
-  }
-
-  advance([state, actions]: ServerMachine.Step): Said {
-    this.state = state
-    this.site.memory = state.memory
-    const parts: Array<Uint8Array> = []
-    let next: Said["next"] = "listen"
-    for (const action of actions) {
-      switch (action._tag) {
-        case "Send":
-          parts.push(action.bytes)
-          break
-        case "Heard":
-          this.commands.push(action.command)
-          break
-        case "Delivered":
-          this.site.inbox.push(action.message)
-          break
-        case "StartTls":
-          next = "handshake"
-          break
-        case "Close":
-          next = "close"
-          break
-      }
-    }
-    return { bytes: Bytes.concat(parts), next }
-  }
-
-  /** It is over, on whichever side; said twice it is the same. */
-  end(): void {
-    if (!this.isOpen) return
-    this.isOpen = false
-    this.site.leave()
-  }
+  /** Ends every connection with 421 4.3.2, and so greets new ones, until `resume`. */
+  readonly shutDown: Effect.Effect<void>
+  /** Takes connections again. */
+  readonly resume: Effect.Effect<void>
+  /** Empties the inbox, which is where mailboxes have room again. */
+  readonly clear: Effect.Effect<void>
+  /** Forgets everything: messages, sessions that are over, who was greylisted and who sent how much. */
+  readonly reset: Effect.Effect<void>
+  /** Waits until a message was taken that is not among these. */
+  readonly arrival: (seen: ReadonlyArray<ServerMachine.Message>) => Effect.Effect<void>
 }
 
 /** A server at which connections arrive. */
 export class Site {
   readonly config: ServerMachine.Config
-  readonly inbox: Array<ServerMachine.Message> = []
-  readonly connections: Array<Connection> = []
   memory: ServerMachine.Memory = ServerMachine.noMemory
-  #open = 0
+  #inbox: Array<ServerMachine.Message> = []
+  #connections: Array<Connection> = []
+  readonly #open = new Set<Connection>()
   readonly #idle = Latch.makeUnsafe(true)
+  readonly #awaiting = new Set<() => void>()
 
   constructor(config: ServerMachine.Config) {
     this.config = config
   }
 
-  connect(): readonly [Connection, Said] {
-    const step = ServerMachine.start(this.config, this.memory)
-    const connection = new Connection(this, step[0])
-    this.connections.push(connection)
-    this.#open++
+  /** A connection that has said nothing yet. */
+  connect(timers: Timers, client: string): Connection {
+    const connection = new Connection(this, timers, client)
+    this.#connections.push(connection)
+    this.#open.add(connection)
     this.#idle.closeUnsafe()
-    return [connection, connection.advance(step)]
+    return connection
   }
 
-  leave(): void {
-    this.#open--
-    if (this.#open === 0) this.#idle.openUnsafe()
+  leave(connection: Connection): void {
+    this.#open.delete(connection)
+    if (this.#open.size === 0) this.#idle.openUnsafe()
+  }
+
+  deliver(message: ServerMachine.Message): void {
+    this.#inbox.push(message)
+    for (const wake of this.#awaiting) wake()
+  }
+
+  /** What the server knows at this time. */
+  remember(now: number): ServerMachine.Memory {
+    return { ...this.memory, now, open: this.#open.size }
+  }
+
+  #forget(memory: Partial<ServerMachine.Memory>): void {
+    this.#inbox = []
+    this.memory = { ...this.memory, stored: new Map(), ...memory }
   }
 
   readonly observed: Observed = {
-    inbox: Effect.sync(() => [...this.inbox]),
+    inbox: Effect.sync(() => [...this.#inbox]),
     sessions: Effect.sync(() =>
-      this.connections.map(({ commands, isOpen, state }) => ({
+      this.#connections.map(({ client, commands, isOpen, state }) => ({
         commands: [...commands],
+        client,
         tls: state.tls,
         identity: state.identity,
         open: isOpen
       }))
     ),
-    open: Effect.sync(() => this.#open),
-    idle: this.#idle.await
+    open: Effect.sync(() => this.#open.size),
+    idle: this.#idle.await,
+    shutDown: Effect.sync(() => {
+      this.memory = { ...this.memory, accepting: false }
+      // Not those that come while it does so: they are greeted with as much.
+      const open = [...this.#open]
+      for (const connection of open) connection.shutDown()
+    }),
+    resume: Effect.sync(() => {
+      this.memory = { ...this.memory, accepting: true }
+    }),
+    clear: Effect.sync(() => this.#forget({})),
+    reset: Effect.sync(() => {
+      this.#forget({ greylisted: new Map(), taken: new Map() })
+      this.#connections = [...this.#open]
+    }),
+    arrival: (seen) =>
+      Effect.callback<void>((resume) => {
+        const known = new Set(seen)
+        const look = () => {
+          if (this.#inbox.every((message) => known.has(message))) return
+          this.#awaiting.delete(look)
+          resume(Effect.void)
+        }
+        this.#awaiting.add(look)
+        look()
+        return Effect.sync(() => this.#awaiting.delete(look))
+      })
   }
 }

@@ -10,8 +10,9 @@ import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import type * as ServerMachine from "./ServerMachine.ts"
-import type { Connection, Observed, Said } from "./Site.ts"
-import { Site } from "./Site.ts"
+import type { Connection, Said } from "./Connection.ts"
+import { type Observed, Site } from "./Site.ts"
+import { type Timers, timers } from "./Timers.ts"
 
 /** The server's certificate and what it asks of clients; all PEM. */
 export interface TlsOptions {
@@ -32,8 +33,6 @@ export interface Options {
   readonly port?: number | undefined
   /** Without it there is neither STARTTLS nor implicit TLS. */
   readonly tls?: TlsOptions | undefined
-  /** Connections at a time; 256 unless given. More are closed at once. */
-  readonly maxConnections?: number | undefined
 }
 
 /** A listening server. */
@@ -53,7 +52,8 @@ export class TcpServerError extends Data.TaggedError("TcpServerError")<{
 }
 
 /**
- * Listens until the scope closes, and then destroys every connection. `startTls` of the
+ * Listens until the scope closes, and then destroys every connection. Its time is the
+ * `Clock` of the fiber that makes it. `startTls` of the
  * config is on where there is a certificate, unless it says otherwise. Fails with
  * `TcpServerError`.
  *
@@ -73,22 +73,22 @@ export const make = Effect.fnUntraced(function*(
   config: ServerMachine.Config,
   options: Options = {}
 ): Effect.fn.Return<TcpServer, TcpServerError, Scope.Scope> {
-  const { host = "127.0.0.1", maxConnections = 256, port = 0, tls } = options
+  const { host = "127.0.0.1", port = 0, tls } = options
   if (tls === undefined && (config.startTls === true || config.implicitTls === true)) {
     return yield* new TcpServerError({
       reason: "no certificate",
       detail: "startTls and implicitTls need the option tls"
     })
   }
+  const time = yield* timers
   const site = new Site({ ...config, startTls: config.startTls ?? tls !== undefined })
   const handshakes = tls === undefined ? undefined : yield* makeHandshakes(tls)
   const sockets = new Set<Net.Socket>()
   const server = Net.createServer({ noDelay: true }, (socket) => {
     sockets.add(socket)
     socket.once("close", () => sockets.delete(socket))
-    serve(socket, site, handshakes)
+    serve(socket, site, time, handshakes)
   })
-  server.maxConnections = maxConnections
   yield* Effect.acquireRelease(
     listen(server, host, port),
     () =>
@@ -147,8 +147,8 @@ const makeHandshakes = Effect.fnUntraced(function*(
 /** A TLS socket does not tell which socket it was made of, but has the same client. */
 const nameOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteAddress} ${remotePort}`
 
-const serve = (socket: Net.Socket, site: Site, handshakes: Handshakes | undefined): void => {
-  const [connection, said] = site.connect()
+const serve = (socket: Net.Socket, site: Site, time: Timers, handshakes: Handshakes | undefined): void => {
+  const connection = site.connect(time, socket.remoteAddress ?? "")
   // Whatever breaks a connection ends it; it is no fault of the server.
   socket.on("error", ignore)
   socket.once("close", () => connection.end())
@@ -158,13 +158,16 @@ const serve = (socket: Net.Socket, site: Site, handshakes: Handshakes | undefine
       secured.on("error", () => secured.destroy())
       // A TLS socket that broke leaves the one below it open.
       secured.once("close", () => socket.destroy())
-      converse(secured, connection, connection.tlsEstablished(channelOf(secured)), ignore)
+      converse(secured, connection, ignore)
+      connection.tlsEstablished(channelOf(secured))
     })
   if (site.config.implicitTls === true) {
+    connection.say = () => socket.destroy()
     secure()
   } else {
-    converse(socket, connection, said, secure)
+    converse(socket, connection, secure)
   }
+  connection.begin()
 }
 
 /** The server's view of the channel: what the client can be bound to, and whom its certificate names. */
@@ -190,8 +193,16 @@ const exporter = (secure: Tls.TLSSocket): ChannelBinding.ChannelBinding => ({
 const ignore = (): void => {}
 
 /** Speaks and listens until the connection ends or `handshake` has its turn. */
-const converse = (socket: Net.Socket, connection: Connection, first: Said, handshake: () => void): void => {
-  const say = ({ bytes, next }: Said): void => {
+const converse = (socket: Net.Socket, connection: Connection, handshake: () => void): void => {
+  let over = false
+  // What cannot be heard or answered now stays with the kernel, and with the client.
+  const flow = (): void => {
+    if (over) return
+    if (connection.held > 0 || socket.writableNeedDrain) socket.pause()
+    else socket.resume()
+  }
+  connection.say = ({ bytes, next }: Said): void => {
+    over ||= next !== "listen"
     if (next === "handshake") {
       socket.pause()
       // Not before the 220 is out: the TLS socket writes past this one.
@@ -201,11 +212,14 @@ const converse = (socket: Net.Socket, connection: Connection, first: Said, hands
     } else if (next === "close") {
       if (bytes.length > 0) socket.write(bytes)
       socket.destroySoon()
-    } else if (bytes.length > 0 && !socket.write(bytes)) {
-      socket.pause()
-      socket.once("drain", () => socket.resume())
+    } else {
+      if (bytes.length > 0) socket.write(bytes)
+      flow()
     }
   }
-  socket.on("data", (bytes: Uint8Array) => say(connection.receive(bytes)))
-  say(first)
+  socket.on("drain", flow)
+  socket.on("data", (bytes: Uint8Array) => {
+    connection.receive(bytes)
+    flow()
+  })
 }

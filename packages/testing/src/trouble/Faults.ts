@@ -124,13 +124,13 @@ export const tlsFailure = (problem: TlsProblem, place: Place = {}): Fault => ({ 
  * @example
  * ```ts
  * import { SmtpClient } from "@postern/core"
- * import { Faults, InMemory } from "@postern/testing"
+ * import { Faults, SimulatedServer } from "@postern/testing"
  * import { Layer } from "effect"
  *
  * // The connection is reset when the client has sent 100 octets.
  * export const broken = SmtpClient.layer({ endpoint: "mx.example:587" }).pipe(
  *   Layer.provide(Faults.layer([Faults.cut("sent", 100)])),
- *   Layer.provide(InMemory.layer({}))
+ *   Layer.provide(SimulatedServer.layer())
  * )
  * ```
  */

@@ -51,10 +51,14 @@ describe("a session in memory", () => {
 
   it.effect("as a layer", () =>
     Effect.gen(function*() {
-      const wire = yield* (yield* Transport.Transport).open(peer)
-      yield* wire.write(bytes(message))
-      assert.lengthOf(yield* (yield* InMemory.Inbox).inbox, 1)
-    }).pipe(Effect.provide(InMemory.layer({}))))
+      const server = yield* InMemory.make({})
+      const sent = Effect.gen(function*() {
+        const wire = yield* (yield* Transport.Transport).open(peer)
+        yield* wire.write(bytes(message))
+      })
+      yield* Effect.provide(sent, server.layer)
+      assert.lengthOf(yield* server.inbox, 1)
+    }))
 
   it.effect("a client that waits for what does not come can be interrupted, and loses nothing", () =>
     Effect.gen(function*() {

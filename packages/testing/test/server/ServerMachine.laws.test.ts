@@ -61,46 +61,61 @@ const comparable = (
   transaction: state.transaction?.content.length
 }, actions]
 
-describe("however the octets are cut", () => {
-  const [greeted] = ServerMachine.start(config)
+/** With rules that count, remember and slow down. */
+const strict: ServerMachine.Config = {
+  ...config,
+  greylist: { delay: "2 minutes" },
+  mailboxes: { "c@d.example": { quota: 20, maxSize: 10 } },
+  maxMessages: 2,
+  rateLimit: { messages: 1, per: "5 minutes" },
+  delay: "1 minute",
+  tarpit: { delay: "3 minutes", patience: 1 },
+  ownSenderOnly: true
+}
 
-  it("the actions are the same", () => {
-    fc.assert(fc.property(session, places, (whole, places) => {
-      assert.deepStrictEqual(
-        comparable(receiveAll(greeted, cut(whole, places))),
-        comparable(ServerMachine.receive(greeted, whole))
-      )
-    }))
-  })
+describe.each([["a lenient server", config], ["a strict one", strict]])(
+  "%s, however the octets are cut",
+  (_, config) => {
+    const [greeted] = ServerMachine.start(config)
 
-  it("also octet by octet", () => {
-    fc.assert(
-      fc.property(session, (whole) => {
-        const octets = Array.from(whole, (octet) => new Uint8Array([octet]))
+    it("the actions are the same", () => {
+      fc.assert(fc.property(session, places, (whole, places) => {
         assert.deepStrictEqual(
-          comparable(receiveAll(greeted, octets)),
+          comparable(receiveAll(greeted, cut(whole, places))),
           comparable(ServerMachine.receive(greeted, whole))
         )
-      }),
-      { numRuns: 50 }
-    )
-  })
+      }))
+    })
 
-  it("a state may be continued twice", () => {
-    fc.assert(fc.property(session, session, places, (before, after, places) => {
-      const [state] = receiveAll(greeted, cut(before, places))
-      const first = comparable(ServerMachine.receive(state, after))
-      assert.deepStrictEqual(comparable(receiveAll(state, cut(after, places))), first)
-    }))
-  })
+    it("also octet by octet", () => {
+      fc.assert(
+        fc.property(session, (whole) => {
+          const octets = Array.from(whole, (octet) => new Uint8Array([octet]))
+          assert.deepStrictEqual(
+            comparable(receiveAll(greeted, octets)),
+            comparable(ServerMachine.receive(greeted, whole))
+          )
+        }),
+        { numRuns: 50 }
+      )
+    })
 
-  it("is total, and answers in replies", () => {
-    fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 60 })), (chunks) => {
-      const [, actions] = receiveAll(greeted, chunks)
-      for (const reply of sent(actions)) assert.match(reply, /^[2-5]\d\d[ -]/)
-    }))
-  })
-})
+    it("a state may be continued twice", () => {
+      fc.assert(fc.property(session, session, places, (before, after, places) => {
+        const [state] = receiveAll(greeted, cut(before, places))
+        const first = comparable(ServerMachine.receive(state, after))
+        assert.deepStrictEqual(comparable(receiveAll(state, cut(after, places))), first)
+      }))
+    })
+
+    it("is total, and answers in replies", () => {
+      fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 60 })), (chunks) => {
+        const [, actions] = receiveAll(greeted, chunks)
+        for (const reply of sent(actions)) assert.match(reply, /^[2-5]\d\d[ -]/)
+      }))
+    })
+  }
+)
 
 describe("content", () => {
   const { state } = talk({}, "EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>", "DATA")
