@@ -12,7 +12,7 @@ import {
   type SmtpError,
   Transaction,
   type Transcript,
-  Transport
+  type Transport
 } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
 import { Effect, Exit, Redacted, Result, type Scope } from "effect"

@@ -213,10 +213,9 @@ export class ReplayedWire implements Transport.Wire {
 
   /** What the recording has and the program did not come to: all but the end. */
   unfinished(): Departure | undefined {
-    const rest = this.#items.slice(this.#at).filter((item) =>
+    const next = this.#items.slice(this.#at).find((item) =>
       item._tag === "Client" || (item.event._tag !== "Closed" && item.event._tag !== "Failed")
     )
-    const [next] = rest
     return next === undefined || this.#departed
       ? undefined
       : this.#departure("it stops here, and the recording goes on", itemShown(next), undefined)

@@ -4,6 +4,7 @@
  * and never waits for ever where the script does not say so.
  */
 import { Transport } from "@postern/core"
+import * as Bytes from "effect/Bytes"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -240,10 +241,15 @@ const stage = (text: string): Step | undefined => {
 }
 
 // Lines that follow one another are said in one go, as a server with pipelined commands does.
-const joined = (script: Script): Script =>
-  script.reduce<ReadonlyArray<Step>>((all, step) => {
+const joined = (script: Script): Script => {
+  const all: Array<Step> = []
+  for (const step of script) {
     const last = all.at(-1)
-    return last !== undefined && "bytes" in last && "bytes" in step && last._tag === step._tag
-      ? [...all.slice(0, -1), { _tag: last._tag, bytes: new Uint8Array([...last.bytes, ...step.bytes]) }]
-      : [...all, step]
-  }, [])
+    if (last !== undefined && "bytes" in last && "bytes" in step && last._tag === step._tag) {
+      all[all.length - 1] = { _tag: last._tag, bytes: Bytes.concat([last.bytes, step.bytes]) }
+    } else {
+      all.push(step)
+    }
+  }
+  return all
+}

@@ -37,11 +37,12 @@ export const fault: fc.Arbitrary<Faults.Fault> = fc.oneof(
   )
 )
 
+const on = ([fault, connection]: [Faults.Fault, number | undefined]): Faults.Fault =>
+  connection === undefined ? fault : { ...fault, connection }
+
 /** One to four faults on any connection; shrinks to the fewest. */
 export const plan: fc.Arbitrary<Faults.Plan> = fc.array(
-  fc.tuple(fault, fc.option(fc.nat(2), { nil: undefined })).map(([fault, connection]) =>
-    connection === undefined ? fault : { ...fault, connection }
-  ),
+  fc.tuple(fault, fc.option(fc.nat(2), { nil: undefined })).map(on),
   { minLength: 1, maxLength: 4 }
 )
 

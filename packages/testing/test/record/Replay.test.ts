@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Mechanism, SmtpClient, type SmtpError } from "@postern/core"
+import { Mechanism, type SmtpClient, type SmtpError, type Transport } from "@postern/core"
 import { Departure, Recorder, Recording, Replay, VirtualTime } from "@postern/testing"
 import { Cause, Clock, Effect, Exit, Layer, Redacted, Result } from "effect"
 import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
@@ -7,7 +7,7 @@ import { client, credentials, inMemory, key, message, send, server, using, withP
 /** Records a program against the server in memory, and what became of it. */
 const record = <A, E, R>(
   program: Effect.Effect<A, E, R | SmtpClient.SmtpClient>,
-  over: Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError, import("@postern/core").Transport.Transport>,
+  over: Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError, Transport.Transport>,
   options: Recorder.Options = {},
   config = server,
   delays?: Parameters<typeof inMemory>[1]

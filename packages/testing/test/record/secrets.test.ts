@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Choose, Mechanism, Reply } from "@postern/core"
+import { Choose, type Mechanism, Reply } from "@postern/core"
 import { Recorder, Recording, type ServerMachine, VirtualTime } from "@postern/testing"
 import { chunking, credentials } from "@postern/testing/Arbitraries"
 import { Effect, Layer, Logger, Redacted, References, Result, Tracer } from "effect"

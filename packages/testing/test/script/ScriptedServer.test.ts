@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { SmtpClient } from "@postern/core"
+import { SmtpClient, type Transport } from "@postern/core"
 import { Departure, ScriptedServer, VirtualTime } from "@postern/testing"
 import { Cause, Clock, Effect, Exit, Result } from "effect"
 
@@ -17,7 +17,7 @@ const quits: ScriptedServer.Script = [hears("QUIT"), says("221 bye"), ends]
 
 const run = <A, E>(
   script: ScriptedServer.Script,
-  program: Effect.Effect<A, E, import("@postern/core").Transport.Transport>
+  program: Effect.Effect<A, E, Transport.Transport>
 ) => Effect.runPromiseExit(Effect.provide(ScriptedServer.run(script, program), VirtualTime.layer()))
 
 const messageOf = (exit: Exit.Exit<unknown, unknown>): string => {
