@@ -6,7 +6,7 @@ export default defineConfig({
   resolve: { conditions: source },
   ssr: { resolve: { conditions: source, externalConditions: source } },
   test: {
-    include: ["packages/*/test/**/*.test.ts", "examples/test/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "examples/test/**/*.test.ts", "fuzz/*.test.ts"],
     // Types are checked by `tsc -p tsconfig.test.json`, where an unused `@ts-expect-error` is an error.
     typecheck: { enabled: false },
     reporters: ["default", ["json", { outputFile: ".tmp/vitest.json" }]]

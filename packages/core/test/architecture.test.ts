@@ -86,9 +86,16 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
   testing: [
     "AddressNumbers",
     "Connection",
+    "Curl",
     "DataContent",
     "FaultyWire",
+    "LogSession",
+    "LogShape",
+    "MailKit",
     "Networks",
+    "Nodemailer",
+    "PageEvents",
+    "PageShell",
     "Pieces",
     "Redactor",
     "ReplayedWire",
@@ -99,6 +106,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "ServerSettings",
     "ServerTransaction",
     "SimulatedConfig",
+    "Swaks",
     "Timers"
   ]
 }

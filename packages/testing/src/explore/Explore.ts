@@ -3,8 +3,9 @@
  * No server, no runtime, no clock; the same paths in the same order each time.
  */
 import { CommandLine, Expect, Program, Reply, type Transport } from "@postern/core"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type * as Result from "effect/Result"
+import * as Result from "effect/Result"
 
 /** The answers to try at an instruction, given what was said before. */
 export type Menu = (
@@ -173,6 +174,76 @@ const combinations = (choices: ReadonlyArray<ReadonlyArray<Reply.Reply>>): Reado
     (all, some) => all.flatMap((before) => some.map((reply) => [...before, reply])),
     [[]]
   )
+
+/** A dialogue broke a law. */
+export class LawBroken extends Data.TaggedError("LawBroken")<{
+  readonly problem: string
+  /** What was said, as {@link render} writes it. */
+  readonly dialogue: string
+  /** Paths that kept the law before. */
+  readonly paths: number
+}> {
+  override get message() {
+    return `${this.problem}\n${this.dialogue}\n(after ${this.paths} dialogues that kept the law)`
+  }
+}
+
+/**
+ * Goes through every path and holds each to a law: gives how many there were. `law` tells what
+ * is wrong, or throws as an assertion does. Fails with the first dialogue that breaks it, or that
+ * did not end within the bounds.
+ *
+ * @example
+ * ```ts
+ * import { Command, Program } from "@postern/core"
+ * import { Explore } from "@postern/testing"
+ *
+ * const probe = Program.exchange(Command.rset, Command.noop)
+ * const checked = Explore.check(probe, Explore.everyClass(), ({ said }) =>
+ *   Explore.linesSent(said).length === 2 ? undefined : "it is not two commands"
+ * )
+ * console.log(checked._tag) // "Success"
+ * ```
+ */
+export const check = <A, E, R>(
+  program: Program.Program<A, E, R>,
+  menu: Menu,
+  law: (path: Ended<A, E>) => string | undefined | void,
+  bounds: Bounds = {}
+): Result.Result<number, LawBroken> => {
+  const { ended, truncated, unended } = paths(program, menu, bounds)
+  for (const [index, path] of ended.entries()) {
+    const problem = attempt(() => law(path))
+    if (problem !== undefined) {
+      return Result.fail(new LawBroken({ problem, dialogue: render(path.said), paths: index }))
+    }
+  }
+  const [endless] = unended
+  if (endless !== undefined || truncated) {
+    const problem = truncated ? "there are more dialogues than the bounds allow" : "a dialogue does not end"
+    return Result.fail(new LawBroken({ problem, dialogue: render(endless ?? []), paths: ended.length }))
+  }
+  return Result.succeed(ended.length)
+}
+
+const attempt = (law: () => string | undefined | void): string | undefined => {
+  try {
+    return law() ?? undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** A dialogue as text: `C:` before what the client said, `S:` before what the server did. */
+export const render = (said: ReadonlyArray<Program.Rehearsed>): string =>
+  said.flatMap(({ answer, instruction }) => [
+    ...instruction._tag === "Exchange"
+      ? instruction.commands.map((command) => `  C: ${CommandLine.render(command)}`)
+      : instruction._tag === "Greeting"
+      ? []
+      : [`  C: (${instruction._tag})`],
+    ...answer._tag === "Replies" ? answer.replies.map((reply) => `  S: ${Reply.render(reply)}`) : []
+  ]).join("\n")
 
 /** The lines a client sent on a path, as people read them, in order. */
 export const linesSent = (said: ReadonlyArray<Program.Rehearsed>): ReadonlyArray<string> =>
