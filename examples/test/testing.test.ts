@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import * as Authentication from "../testing-authentication.ts"
 import * as Inbox from "../testing-inbox.ts"
 import * as Plain from "../testing-plain.ts"
+import * as RecordingExample from "../recording.ts"
 import * as Time from "../testing-time.ts"
 
 describe("examples of tests", () => {
@@ -30,6 +31,16 @@ describe("examples of tests", () => {
     Effect.map(Authentication.main, ({ guess, identity, stranger, tls }) => {
       assert.deepStrictEqual({ identity, tls, guess }, { identity: "ann", tls: true, guess: "AuthenticationFailed" })
       assert.notStrictEqual(stranger, guess)
+    }))
+
+  it.live("a failure of production, replayed", () =>
+    Effect.map(RecordingExample.main, ({ departure, failure, text }) => {
+      assert.isAbove(text.split("\n").length, 10)
+      assert.include(failure, "550 5.1.1 <bne@example.org>")
+      assert.include(
+        departure,
+        ["  - RCPT TO:<bne@example.org>\\r\\n", "  + RCPT TO:<ben@example.org>\\r\\n"].join("\n")
+      )
     }))
 
   it("without Effect", async () => {
