@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Mechanism, type SmtpClient, type SmtpError, type Transport } from "@postern/core"
 import { Departure, Recorder, Recording, Replay, VirtualTime } from "@postern/testing"
 import { Cause, Clock, Effect, Exit, Layer, Redacted, Result } from "effect"
+import * as fc from "fast-check"
 import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
 
 /** Records a program against the server in memory, and what became of it. */
@@ -37,6 +38,27 @@ const departureOf = (exit: Exit.Exit<unknown, unknown>): Departure.Departure => 
   return error as Departure.Departure
 }
 
+const patient = {
+  Connect: "1 day",
+  Handshake: "1 day",
+  StartTls: "1 day",
+  Quit: "1 day",
+  Greeting: "1 day",
+  Ehlo: "1 day",
+  Mail: "1 day",
+  Rcpt: "1 day",
+  Data: "1 day",
+  Content: "1 day"
+} as const
+
+const chunked = (cuts: ReadonlyArray<number>) => (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const chunks: Array<Uint8Array> = []
+  for (let at = 0, i = 0; at < bytes.length; at += cuts[i++ % cuts.length] ?? 1) {
+    chunks.push(bytes.subarray(at, at + (cuts[i % cuts.length] ?? 1)))
+  }
+  return chunks
+}
+
 describe("Replay.run", () => {
   it.each(withPassword.map((mechanism) => [mechanism.name, mechanism] as const))(
     "%s: the same program goes the same way, with the key",
@@ -54,7 +76,7 @@ describe("Replay.run", () => {
   )
 
   it("needs no key for PLAIN", async () => {
-    const plain = using(withPassword[0] as Mechanism.Mechanism<unknown>)
+    const plain = using(withPassword[0] as Mechanism.Mechanism)
     const { recording } = await record(send(), plain)
     assert.isTrue(Exit.isSuccess(await replay(recording, send(), plain)))
   })
@@ -68,16 +90,14 @@ describe("Replay.run", () => {
     ["options", { dsn: { envelopeId: "x" } }, "it says something else"]
   ]
   it.each(altered)("tells %s", async (_, change, how) => {
-    const plain = using(withPassword[0] as Mechanism.Mechanism<unknown>)
+    const plain = using(withPassword[0] as Mechanism.Mechanism)
     const { recording } = await record(send(), plain)
     assert.strictEqual(departureOf(await replay(recording, send(change), plain)).how, how)
   })
 
   it("tells another password by its key, and without one cannot", async () => {
     const other = Mechanism.password("tim", Redacted.make("tanstaaftanstaag"))
-    const [plain, altered] = [credentials, other].map((as) =>
-      using(withPassword[0] as Mechanism.Mechanism<unknown>, as)
-    )
+    const [plain, altered] = [credentials, other].map((as) => using(withPassword[0] as Mechanism.Mechanism, as))
     assert.isDefined(plain)
     assert.isDefined(altered)
     const { recording } = await record(send(), plain, { key })
@@ -128,7 +148,7 @@ describe("Replay.run", () => {
       `Message-ID: <${id}@a.example>\nDate: ${id}\nContent-Type: multipart/mixed;\n boundary="${id}"\n\n--${id}\n\n${body}\n--${id}--\n`
     const lenient: ReadonlyArray<Replay.Lenience> = ["messageId", "date", "boundary"]
     const { recording } = await record(send({ content: content("first") }), client(), { content: "whole" })
-    const other = send({ content: content("other") })
+    const other = send({ content: content("one that is longer") })
     assert.isTrue(Exit.isSuccess(await replay(recording, other, client(), { lenient })))
     departureOf(await replay(recording, other, client(), { lenient: ["messageId", "date"] }))
     departureOf(await replay(recording, send({ content: content("other", "y") }), client(), { lenient }))
@@ -141,7 +161,7 @@ describe("Replay.run", () => {
   })
 
   it("explains that SCRAM needs the key", async () => {
-    const scram = using(withPassword[6] as Mechanism.Mechanism<unknown>)
+    const scram = using(withPassword[6] as Mechanism.Mechanism)
     const { recording } = await record(send(), scram)
     assert.include(departureOf(await replay(recording, send(), scram)).how, "key that it was recorded with")
   })
@@ -158,15 +178,82 @@ describe("Replay.run", () => {
     }
   })
 
-  it("plays an hour at once, and time limits fire as they did", async () => {
+  it("plays an hour at once, by its own clock", async () => {
     const { recording } = await record(send(), client())
+    const start = Date.parse("2026-03-01T10:00:00Z")
     const slow: Recording.Recording = {
-      ...recording,
-      events: recording.events.map((event) => ({ ...event, at: event.at + (event._tag === "Closed" ? 3_600_000 : 0) }))
+      header: { ...recording.header, startedAt: "2026-03-01T10:00:00Z" },
+      // Every reply took four minutes more.
+      events: recording.events.map((event, i) => ({ ...event, at: i * 240_000 }))
     }
-    const hour = Effect.andThen(send(), Clock.currentTimeMillis)
-    const exit = await replay(slow, hour, client())
-    assert.isTrue(Exit.isSuccess(exit))
+    const last = slow.events.findLast(({ _tag }) => _tag === "Received")?.at ?? 0
+    assert.isAbove(last, 3_600_000)
+    const exit = await replay(slow, Effect.andThen(send(), Clock.currentTimeMillis), client({ timeLimits: patient }))
+    assert.deepStrictEqual(exit, Exit.succeed(start + last))
+  })
+
+  it("leaves time to the program where it is told so", async () => {
+    const { recording } = await record(send(), client())
+    const slow = { ...recording, events: recording.events.map((event, i) => ({ ...event, at: i * 1000 })) }
+    const program = Effect.andThen(
+      Replay.run(slow, Effect.provide(send(), client()), { time: "ambient" }),
+      Clock.currentTimeMillis
+    )
+    const exit = await Effect.runPromiseExit(Effect.provide(program, VirtualTime.layer({ start: 5_000 })))
+    const last = slow.events.findLast(({ _tag }) => _tag === "Received")?.at ?? 0
+    assert.deepStrictEqual(exit, Exit.succeed(5_000 + last))
+  })
+
+  it("explains a recording that was truncated, or taken too early", async () => {
+    const { recording } = await record(send(), client(), { events: 9 })
+    assert.include(departureOf(await replay(recording, send(), client())).how, "truncated")
+    const { recording: whole } = await record(send(), client())
+    const early = { ...whole, events: whole.events.slice(0, 6) }
+    assert.include(departureOf(await replay(early, send(), client())).how, "while the connection was open")
+  })
+
+  const large = send({ content: `Subject: large\n\n${"Hello, Ben.\n".repeat(30_000)}` })
+
+  it("repeats content of several writes that breaks off in their midst, and one that is held up", async () => {
+    for (const trouble of [{ cutAfter: { sent: 200_000 } }, { silentAfter: 200_000 }]) {
+      const reason = Effect.map(Effect.flip(large), (error) => error.reason)
+      const both = Effect.all([reason, Clock.currentTimeMillis])
+      const { exit, recording } = await record(both, client(), {}, server, trouble)
+      assert.isTrue(Exit.isSuccess(exit), String(exit))
+      assert.deepStrictEqual(await replay(recording, both, client()), exit)
+    }
+  })
+
+  it("any honest session goes the same way, however it was cut", async () => {
+    const word = fc.string({ unit: fc.constantFrom("a", "b", ".", "\n", " ", "\u00fc"), maxLength: 60 })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          cuts: fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 }),
+          mechanism: fc.constantFrom(...withPassword),
+          bodies: fc.array(word, { minLength: 1, maxLength: 3 }),
+          to: fc.uniqueArray(fc.constantFrom("ben@b.example", "cat@c.example", "nobody@b.example"), { minLength: 1 }),
+          addresses: fc.constantFrom<"kept" | "numbered">("kept", "numbered"),
+          content: fc.constantFrom<"hashed" | "whole">("hashed", "whole")
+        }),
+        async ({ addresses, bodies, content, cuts, mechanism, to }) => {
+          const program = Effect.forEach(bodies, (body) =>
+            Effect.map(
+              Effect.result(send({ to, content: `Subject: x\n\n${body}` })),
+              (result) =>
+                Result.isFailure(result) ? result.failure.reason._tag : result.success.outcomes.map(({ _tag }) => _tag)
+            ))
+          const { exit, recording } = await record(program, using(mechanism), { addresses, content, key }, server, {
+            chunk: chunked(cuts)
+          })
+          const text = Recording.encode(recording)
+          const again = await replay(Result.getOrThrow(Recording.decode(text)), program, using(mechanism), { key })
+          assert.deepStrictEqual(again, exit)
+          assert.isTrue(Exit.isSuccess(exit))
+        }
+      ),
+      { numRuns: 40 }
+    )
   })
 
   it("lets a time limit end what it ended then", async () => {
@@ -184,7 +271,7 @@ describe("Replay.run", () => {
   })
 
   it("gives the same transcript each time", async () => {
-    const scram = using(withPassword[6] as Mechanism.Mechanism<unknown>)
+    const scram = using(withPassword[6] as Mechanism.Mechanism)
     const { recording } = await record(send(), scram, { key })
     const transcripts = await Promise.all([1, 2].map(async () => {
       const exit = await replay(recording, send(), scram, { key })

@@ -25,7 +25,7 @@ const ways = (secret: string): ReadonlyArray<string> => {
 
 /** Everything that can be seen of a program: the recording, logs at every level, spans, and what it gives. */
 const seen = (
-  mechanism: Mechanism.Mechanism<unknown>,
+  mechanism: Mechanism.Mechanism,
   as: Mechanism.Credentials,
   config: ServerMachine.Config,
   withKey: boolean,

@@ -9,7 +9,7 @@ import { InMemory, type ServerMachine } from "@postern/testing"
 import { Effect, Layer, Redacted } from "effect"
 
 /** Every mechanism with a password that the simulated server takes. */
-export const withPassword: ReadonlyArray<Mechanism.Mechanism<unknown>> = [
+export const withPassword: ReadonlyArray<Mechanism.Mechanism> = [
   Plain.plain,
   Login.login,
   CramMd5.cramMd5,
@@ -21,7 +21,7 @@ export const withPassword: ReadonlyArray<Mechanism.Mechanism<unknown>> = [
   Scram.scramSha512
 ]
 
-export const withToken: ReadonlyArray<Mechanism.Mechanism<unknown>> = [XOAuth2.xoauth2, OAuthBearer.oauthBearer]
+export const withToken: ReadonlyArray<Mechanism.Mechanism> = [XOAuth2.xoauth2, OAuthBearer.oauthBearer]
 
 export const key = Redacted.make("a key of thirty-two characters..")
 
@@ -40,7 +40,7 @@ export const server: ServerMachine.Config = {
 export const client = (options: Partial<SmtpClient.Options> = {}) =>
   SmtpClient.layer({ endpoint: "mx.example:587", security: "startTls", domain: "client.example", ...options })
 
-export const using = (mechanism: Mechanism.Mechanism<unknown>, as: Mechanism.Credentials = credentials) =>
+export const using = (mechanism: Mechanism.Mechanism, as: Mechanism.Credentials = credentials) =>
   client({ credentials: as, authenticator: Choose.inOrder(mechanism) })
 
 export const message = {
