@@ -23,8 +23,12 @@ const recording = await Effect.runPromise(
     const recorder = yield* Recorder.Recorder
     return yield* recorder.recording
   }).pipe(
-    Effect.provide(Layer.provide(Recorder.layer(), Layer.unwrap(Effect.map(InMemory.make({}), ({ layer }) => layer)))),
-    Effect.provide(VirtualTime.layer())
+    Effect.provide(
+      Recorder.layer().pipe(
+        Layer.provide(Layer.unwrap(Effect.map(InMemory.make({}), ({ layer }) => layer))),
+        Layer.provideMerge(VirtualTime.layer())
+      )
+    )
   )
 )
 

@@ -106,6 +106,11 @@ export class Redactor {
     return said.done()
   }
 
+  /** Octets from the client of which no event was made yet: of an unfinished line, or of content. */
+  get pending(): number {
+    return this.#content?.octets ?? this.#fromClient.length
+  }
+
   /** TLS is on: of what was said before nothing is waited for. */
   tlsEstablished(): void {
     const greeted = this.#awaited[0] !== "greeting"

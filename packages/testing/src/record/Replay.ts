@@ -30,6 +30,11 @@ export interface Options {
   readonly lenient?: ReadonlyArray<Lenience> | undefined
   /** The seed of random octets that the recording does not have. */
   readonly seed?: string | number | undefined
+  /**
+   * `virtual` unless given: time passes when all wait, from when the recording began. `ambient`: the clock and the
+   * scheduler of the program, for what waits outside of Effect.
+   */
+  readonly time?: "virtual" | "ambient" | undefined
 }
 
 /** What became of a replay. */
@@ -58,7 +63,12 @@ export const layer = (
       Context.add(SecureRandom.SecureRandom, recorded)
     )
   }))
-  return Layer.provideMerge(replay, Deterministic.layer({ start, seed: options.seed }))
+  return Layer.provideMerge(
+    replay,
+    options.time === "ambient"
+      ? Deterministic.random(options.seed)
+      : Deterministic.layer({ start, seed: options.seed })
+  )
 }
 
 /**

@@ -5,7 +5,7 @@
 import { type ChannelBinding, Transport } from "@postern/core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { Departure, quote } from "../script/Departure.ts"
+import { Departure, exactly, quote } from "../script/Departure.ts"
 import type { AddressNumbers } from "./AddressNumbers.ts"
 import type { Key } from "./Key.ts"
 import type { Event, Hidden, Policy } from "./Recording.ts"
@@ -13,7 +13,8 @@ import { Redactor, type Said } from "./Redactor.ts"
 
 /**
  * What may differ from the recording: the domain said in EHLO; header fields and boundaries of
- * content, compared where the recording has content whole; content altogether.
+ * content, compared where the recording has content whole; content altogether. Where content
+ * may differ so may its size, in MAIL and in BDAT.
  */
 export type Lenience = "ehloDomain" | "messageId" | "date" | "boundary" | "content"
 
@@ -124,7 +125,9 @@ export class ReplayedWire implements Transport.Wire {
   readonly read: Effect.Effect<Uint8Array, Transport.TransportError> = Effect.suspend(() => {
     if (!this.#open) return failed({ _tag: "Closed" })
     const item = this.#items[this.#at]
-    if (item === undefined) return Effect.never
+    if (item === undefined) {
+      return this.#depart("the recording ends here: it was taken while the connection was open", undefined, "reads")
+    }
     if (item._tag === "Client") {
       return this.#depart("it waits for the server, which had heard more by then", shown(item.said), "reads")
     }
@@ -146,8 +149,6 @@ export class ReplayedWire implements Transport.Wire {
         if (event.operation !== "read") return this.#depart("it reads", described(event), "reads")
         this.#at++
         return Effect.andThen(this.#script.until(event.at), failed(problem(event.problem)))
-      case "Truncated":
-        return this.#depart("the recording was truncated here: record with a larger bound", undefined, "reads")
       case "Closed":
         // The client gave up waiting: so it shall.
         return Effect.never
@@ -159,16 +160,17 @@ export class ReplayedWire implements Transport.Wire {
   readonly write = (bytes: Uint8Array): Effect.Effect<void, Transport.TransportError> =>
     Effect.suspend(() => {
       if (!this.#open) return failed({ _tag: "Closed" })
-      for (const said of this.#redactor.sent(bytes).flatMap((said) => fromClient(said) ?? [])) {
-        const departed = this.#compare(said)
-        if (departed !== undefined) return departed
-      }
+      const departed = this.#compareAll(this.#redactor.sent(bytes))
+        ?? (this.#breaksOff() ? this.#compareAll(this.#redactor.flush()) : undefined)
+      if (departed !== undefined) return departed
       const item = this.#items[this.#at]
-      if (item?._tag === "Event" && item.event._tag === "Failed" && item.event.operation === "write") {
+      if (item?._tag !== "Event") return Effect.void
+      if (item.event._tag === "Failed" && item.event.operation === "write") {
         this.#at++
         return Effect.andThen(this.#script.until(item.at), failed(problem(item.event.problem)))
       }
-      return Effect.void
+      // It was the last that the client did: it may have been held up until it gave up.
+      return item.event._tag === "Closed" ? this.#script.until(item.at) : Effect.void
     })
 
   readonly upgradeTls = (options: Transport.TlsOptions): Effect.Effect<Transport.TlsFacts, Transport.TransportError> =>
@@ -216,8 +218,9 @@ export class ReplayedWire implements Transport.Wire {
     const next = this.#items.slice(this.#at).find((item) =>
       item._tag === "Client" || (item.event._tag !== "Closed" && item.event._tag !== "Failed")
     )
-    return next === undefined || this.#departed
-      ? undefined
+    if (next === undefined || this.#departed) return undefined
+    return next._tag === "Event" && next.event._tag === "Truncated"
+      ? this.#departure(truncated, undefined, "it stops")
       : this.#departure("it stops here, and the recording goes on", itemShown(next), undefined)
   }
 
@@ -235,6 +238,22 @@ export class ReplayedWire implements Transport.Wire {
     return key === undefined || sealed === undefined ? undefined : Result.getOrUndefined(key.unseal(sealed))
   }
 
+  // Whether the client was cut off here, in the middle of a line or of content.
+  #breaksOff(): boolean {
+    const [item, next] = [this.#items[this.#at], this.#items[this.#at + 1]]
+    if (item?._tag !== "Client" || next?._tag === "Client") return false
+    const { pending } = this.#redactor
+    return pending > 0 && pending === sizeOf(item.said)
+  }
+
+  #compareAll(all: ReadonlyArray<Said>): Effect.Effect<never> | undefined {
+    for (const said of all.flatMap((said) => fromClient(said) ?? [])) {
+      const departed = this.#compare(said)
+      if (departed !== undefined) return departed
+    }
+    return undefined
+  }
+
   #compare(said: FromClient): Effect.Effect<never> | undefined {
     const item = this.#items[this.#at]
     if (item?._tag !== "Client") {
@@ -242,7 +261,7 @@ export class ReplayedWire implements Transport.Wire {
       return this.#depart(item === undefined ? "it says more" : "it speaks out of turn", expected, shown(said))
     }
     const difference = this.#difference(item.said, said)
-    if (difference !== undefined) return this.#depart(difference, shown(item.said), shown(said))
+    if (difference !== undefined) return this.#depart(difference, ...contrast(item.said, said))
     this.#before.push(`C: ${shown(said)}`)
     this.#at++
     return undefined
@@ -250,9 +269,13 @@ export class ReplayedWire implements Transport.Wire {
 
   #difference(expected: FromClient, actual: FromClient): string | undefined {
     const may = (lenience: Lenience) => this.#script.lenient.includes(lenience)
+    const sized = (line: string) =>
+      this.#script.lenient.every((lenience) => lenience === "ehloDomain")
+        ? line
+        : line.replace(/^(MAIL FROM:.*? SIZE=|BDAT )\d+/i, "$1")
     if (expected._tag === "Line" && actual._tag === "Line") {
       const [before, now] = [expected.octets, actual.octets].map((octets) =>
-        may("ehloDomain") ? latin1(octets).replace(/^(EHLO|HELO|LHLO) .*/i, "$1") : latin1(octets)
+        sized(may("ehloDomain") ? latin1(octets).replace(/^(EHLO|HELO|LHLO) .*/i, "$1") : latin1(octets))
       )
       return before === now ? undefined : "it says something else"
     }
@@ -291,17 +314,41 @@ export class ReplayedWire implements Transport.Wire {
 
   #depart(how: string, expected: string | undefined, actual: string | undefined): Effect.Effect<never> {
     this.#departed = true
-    return this.#script.depart(this.#departure(how, expected, actual))
+    const item = this.#items[this.#at]
+    return this.#script.depart(
+      item?._tag === "Event" && item.event._tag === "Truncated"
+        ? this.#departure(truncated, undefined, actual)
+        : this.#departure(how, expected, actual)
+    )
   }
 }
 
 const problem = (recorded: Extract<Event, { readonly _tag: "Failed" }>["problem"]): Transport.TransportProblem =>
   recorded._tag === "NotTls" ? { _tag: "NotTls", firstBytes: recorded.firstBytes } : recorded
 
+const truncated = "the recording was truncated here: record with a larger bound"
+
+const sizeOf = (said: FromClient): number | undefined => {
+  switch (said._tag) {
+    case "Line":
+      return said.octets.length
+    case "Hidden":
+      return undefined
+    case "Content":
+      return said.octets
+  }
+}
+
+/** What differs, as a diff shows it. */
+const contrast = (expected: FromClient, actual: FromClient): readonly [string, string] =>
+  expected._tag === "Content" && actual._tag === "Content" && expected.whole !== undefined && actual.whole !== undefined
+    ? [exactly(expected.whole), exactly(actual.whole)]
+    : [shown(expected), shown(actual)]
+
 const shown = (said: FromClient): string => {
   switch (said._tag) {
     case "Line":
-      return quote(said.octets)
+      return exactly(said.octets)
     case "Hidden":
       return `${said.line}<${said.hidden.octets ?? "?"} octets, hidden${
         said.hidden.hash === undefined ? "" : `, ${said.hidden.hash.slice(0, 8)}…`

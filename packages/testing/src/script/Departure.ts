@@ -24,12 +24,20 @@ export class Departure extends Data.TaggedError("Departure")<{
   }
 }
 
-/** Octets on one line of a diff: as they would be written in a string, shortened. */
-export const quote = (octets: Uint8Array | string): string =>
-  Reply.escape(typeof octets === "string" ? new TextEncoder().encode(octets) : octets, 240)
+const escaped = (octets: Uint8Array | string, limit: number): string =>
+  Reply.escape(typeof octets === "string" ? new TextEncoder().encode(octets) : octets, limit)
+
+/** Octets on one line of what led there: as they would be written in a string, shortened. */
+export const quote = (octets: Uint8Array | string): string => escaped(octets, 240)
+
+/** The same for what is compared: the difference may be far from the beginning. */
+export const exactly = (octets: Uint8Array | string): string => escaped(octets, 1_048_576)
 
 /** What led there is shown up to so many lines. */
 export const shownBefore = 8
+
+/** Characters of what is compared that are shown, the first difference among them. */
+const widest = 240
 
 const render = (
   { actual, before, connection, event, expected, how }: Pick<
@@ -38,12 +46,15 @@ const render = (
   >
 ): string => {
   const pointer = expected === undefined || actual === undefined ? undefined : firstDifference(expected, actual)
+  const from = pointer === undefined || pointer <= widest / 2 ? 0 : pointer - widest / 4
+  const shown = (text: string) =>
+    `${from === 0 ? "" : "…"}${text.slice(from, from + widest)}${text.length > from + widest ? "…" : ""}`
   return [
     `the client departs from the script at event ${event} of connection ${connection}: ${how}`,
     ...before.slice(-shownBefore).map((line) => `    ${line}`),
-    ...expected === undefined ? [] : [`  - ${expected}`],
-    ...actual === undefined ? [] : [`  + ${actual}`],
-    ...pointer === undefined ? [] : [`    ${" ".repeat(pointer)}^`]
+    ...expected === undefined ? [] : [`  - ${shown(expected)}`],
+    ...actual === undefined ? [] : [`  + ${shown(actual)}`],
+    ...pointer === undefined ? [] : [`    ${" ".repeat(pointer - from + (from === 0 ? 0 : 1))}^`]
   ].join("\n")
 }
 

@@ -6,7 +6,7 @@ import * as Bytes from "effect/Bytes"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { tlsFacts } from "../explore/Explore.ts"
-import { Departure, quote } from "./Departure.ts"
+import { Departure, exactly, quote } from "./Departure.ts"
 import type { Script, Step } from "./ScriptedServer.ts"
 
 const failed = (reason: Transport.TransportProblem) => Effect.fail(new Transport.TransportError({ reason }))
@@ -76,10 +76,10 @@ export class ScriptedWire implements Transport.Wire {
       if (step?._tag === "Ends") return failed({ _tag: "Broken", code: "EPIPE", detail: "broken pipe" })
       if (step?._tag === "Stalls") return Effect.never
       if (step?._tag !== "Hears") {
-        return this.#depart(step === undefined ? "it says more" : "it speaks out of turn", step, quote(bytes))
+        return this.#depart(step === undefined ? "it says more" : "it speaks out of turn", step, exactly(bytes))
       }
       const wanted = step.bytes.subarray(this.#heard, this.#heard + bytes.length)
-      if (latin1(wanted) !== latin1(bytes)) return this.#depart("it says something else", step, quote(bytes))
+      if (latin1(wanted) !== latin1(bytes)) return this.#depart("it says something else", step, exactly(bytes))
       this.#before.push(`C: ${quote(bytes)}`)
       this.#heard += bytes.length
       if (this.#heard === step.bytes.length) {
@@ -146,7 +146,7 @@ export class ScriptedWire implements Transport.Wire {
       case undefined:
         return undefined
       case "Hears":
-        return quote(step.bytes.subarray(this.#heard))
+        return exactly(step.bytes.subarray(this.#heard))
       case "Says":
       case "Interjects":
         return `the server says ${quote(step.bytes)}`

@@ -31,10 +31,10 @@ export interface Options extends VirtualTime.Options {
  * ```
  */
 export const layer = (options: Options = {}): Layer.Layer<SecureRandom.SecureRandom | Kdf.Kdf> =>
-  Layer.mergeAll(VirtualTime.layer(options), random(options.seed ?? "postern"), kdf)
+  Layer.mergeAll(VirtualTime.layer(options), random(options.seed), kdf)
 
 /** Seeded random numbers and octets alone. */
-const random = (seed: string | number): Layer.Layer<SecureRandom.SecureRandom> =>
+export const random = (seed: string | number = "postern"): Layer.Layer<SecureRandom.SecureRandom> =>
   Layer.merge(
     Layer.effect(SecureRandom.SecureRandom, Effect.sync(() => SecureRandom.make(octets(seed)))),
     Layer.effect(Random.Random, Random.withSeed(Random.Random, seed))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Mechanism, type SmtpClient, type SmtpError, type Transport } from "@postern/core"
-import { Departure, Recorder, Recording, Replay, VirtualTime } from "@postern/testing"
+import { Mechanism, type SmtpClient, type SmtpError, Transport } from "@postern/core"
+import { Departure, Faults, Recorder, Recording, Replay, VirtualTime } from "@postern/testing"
 import { Cause, Clock, Effect, Exit, Layer, Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
@@ -11,7 +11,8 @@ const record = <A, E, R>(
   over: Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError, Transport.Transport>,
   options: Recorder.Options = {},
   config = server,
-  delays?: Parameters<typeof inMemory>[1]
+  delays?: Parameters<typeof inMemory>[1],
+  faults: Faults.Plan = []
 ) =>
   Effect.runPromise(
     Effect.gen(function*() {
@@ -19,8 +20,13 @@ const record = <A, E, R>(
       const { recording } = yield* Recorder.Recorder
       return { exit, recording: yield* recording }
     }).pipe(
-      Effect.provide(Layer.provide(Recorder.layer(options), inMemory(config, delays))),
-      Effect.provide(VirtualTime.layer())
+      Effect.provide(
+        Recorder.layer(options).pipe(
+          Layer.provide(Faults.layer(faults)),
+          Layer.provide(inMemory(config, delays)),
+          Layer.provideMerge(VirtualTime.layer())
+        )
+      )
     )
   )
 
@@ -136,6 +142,49 @@ describe("Replay.run", () => {
     assert.include(departureOf(await replay(once, Effect.void as never, client())).how, "another connection")
   })
 
+  it("tells a program that hangs up", async () => {
+    const { recording } = await record(send(), client())
+    const dials = Effect.scoped(
+      Effect.flatMap(
+        Transport.Transport,
+        ({ open }) => Effect.flatMap(open({ host: "mx.example", port: 587 }), ({ read }) => read)
+      )
+    )
+    const departure = departureOf(await Effect.runPromiseExit(Replay.run(recording, dials)))
+    assert.include(departure.how, "the recording goes on")
+    assert.strictEqual(departure.expected, "EHLO client.example\\r\\n")
+    assert.deepStrictEqual(departure.before, ["S: 220 mx.example ESMTP\\r\\n"])
+  })
+
+  it("tells another order of recipients", async () => {
+    const { recording } = await record(send(), client())
+    const departure = departureOf(await replay(recording, send({ to: message.to.toReversed() }), client()))
+    assert.strictEqual(departure.actual, "RCPT TO:<nobody@b.example>\\r\\n")
+  })
+
+  it("tells another host, another port, another name for TLS", async () => {
+    const { recording } = await record(send(), client())
+    for (const endpoint of ["mx.example:25", "mx2.example:587"]) {
+      const other = client({ endpoint, tls: { serverName: "mx.example" } })
+      assert.strictEqual(departureOf(await replay(recording, send(), other)).how, "it connects elsewhere")
+    }
+    const other = client({ tls: { serverName: "mx2.example" } })
+    assert.strictEqual(departureOf(await replay(recording, send(), other)).how, "it asks for another server")
+  })
+
+  it("tells another mechanism, and without the key a secret of another length", async () => {
+    const [plain, , , , , , scram] = withPassword
+    assert.isDefined(plain)
+    assert.isDefined(scram)
+    const { recording } = await record(send(), using(plain))
+    const mechanism = departureOf(await replay(recording, send(), using(scram)))
+    assert.strictEqual(mechanism.how, "it says something else")
+    assert.match(mechanism.expected ?? "", /^AUTH PLAIN </)
+    assert.match(mechanism.actual ?? "", /^AUTH SCRAM-SHA-256 </)
+    const longer = using(plain, Mechanism.password("tim", Redacted.make("tanstaaftanstaaf, and more")))
+    assert.include(departureOf(await replay(recording, send(), longer)).how, "hidden")
+  })
+
   it("tells another domain in EHLO, unless it may differ", async () => {
     const { recording } = await record(send(), client())
     const other = client({ domain: "other.example" })
@@ -152,6 +201,25 @@ describe("Replay.run", () => {
     assert.isTrue(Exit.isSuccess(await replay(recording, other, client(), { lenient })))
     departureOf(await replay(recording, other, client(), { lenient: ["messageId", "date"] }))
     departureOf(await replay(recording, send({ content: content("other", "y") }), client(), { lenient }))
+  })
+
+  it("lets the size of content differ with it, in MAIL and in nothing else", async () => {
+    const { recording } = await record(send(), client())
+    const longer = { content: "Subject: hello\n\nSomething longer.\n" }
+    assert.isTrue(Exit.isSuccess(await replay(recording, send(longer), client(), { lenient: ["content"] })))
+    departureOf(await replay(recording, send({ ...longer, from: "eve@a.example" }), client(), { lenient: ["content"] }))
+  })
+
+  it("shows where content differs that was recorded whole, however far in", async () => {
+    const content = (end: string) => `Subject: long\n\n${"Hello, Ben.\n".repeat(200)}${end}\n`
+    const { recording } = await record(send({ content: content("Yours, Ann") }), client(), { content: "whole" })
+    const { message } = departureOf(await replay(recording, send({ content: content("Yours, Amy") }), client()))
+    const [expected = "", actual = "", pointer = ""] = message.split("\n").slice(-3)
+    assert.include(expected, "Yours, Ann")
+    assert.include(actual, "Yours, Amy")
+    assert.strictEqual(expected.slice(0, pointer.indexOf("^")), actual.slice(0, pointer.indexOf("^")).replace("+", "-"))
+    assert.strictEqual(expected[pointer.indexOf("^")] ?? "", "n")
+    assert.isBelow(expected.length, 260)
   })
 
   it("refuses another key at once", async () => {
@@ -215,10 +283,10 @@ describe("Replay.run", () => {
   const large = send({ content: `Subject: large\n\n${"Hello, Ben.\n".repeat(30_000)}` })
 
   it("repeats content of several writes that breaks off in their midst, and one that is held up", async () => {
-    for (const trouble of [{ cutAfter: { sent: 200_000 } }, { silentAfter: 200_000 }]) {
+    for (const fault of [Faults.cut("sent", 200_000), Faults.stall("sent", 200_000)]) {
       const reason = Effect.map(Effect.flip(large), (error) => error.reason)
       const both = Effect.all([reason, Clock.currentTimeMillis])
-      const { exit, recording } = await record(both, client(), {}, server, trouble)
+      const { exit, recording } = await record(both, client(), {}, server, {}, [fault])
       assert.isTrue(Exit.isSuccess(exit), String(exit))
       assert.deepStrictEqual(await replay(recording, both, client()), exit)
     }
