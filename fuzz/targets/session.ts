@@ -65,7 +65,7 @@ export const fuzz = async (input: Uint8Array): Promise<void> => {
   const seen = { clear: "", all: "", heard: "" }
   const transport = Layer.succeed(Transport.Transport, { open: () => Effect.succeed(wire(input, seen)) })
   const exit = await Effect.runPromiseExit(
-    send.pipe(Effect.provide(client), Effect.provide(transport), Effect.provide(Deterministic.layer()))
+    Effect.provide(send, Layer.provideMerge(Layer.provide(client, transport), Deterministic.layer()))
   )
   Assert.ok(!seen.clear.includes(password) && !seen.clear.includes(plain), "the password went out in the clear")
   Assert.ok(!seen.clear.includes(btoa(password)), "the password went out in the clear")

@@ -58,8 +58,10 @@ const seen = (
     out.push(JSON.stringify(Result.isSuccess(result) ? result.success : [result.failure, result.failure.message]))
     return { ok: Result.isSuccess(result), events: kept.events.length }
   }).pipe(
-    Effect.provide(Layer.provide(Recorder.layer(withKey ? { key } : {}), inMemory(config, { chunk }))),
-    Effect.provide(Layer.mergeAll(Logger.layer([logger]), VirtualTime.layer())),
+    Effect.provide(Layer.provideMerge(
+      Layer.provide(Recorder.layer(withKey ? { key } : {}), inMemory(config, { chunk })),
+      Layer.mergeAll(Logger.layer([logger]), VirtualTime.layer())
+    )),
     Effect.provideService(References.MinimumLogLevel, "All"),
     Effect.provideService(Tracer.Tracer, tracer)
   )

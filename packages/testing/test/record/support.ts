@@ -40,8 +40,11 @@ export const server: ServerMachine.Config = {
 export const client = (options: Partial<SmtpClient.Options> = {}) =>
   SmtpClient.layer({ endpoint: "mx.example:587", security: "startTls", domain: "client.example", ...options })
 
-export const using = (mechanism: Mechanism.Mechanism, as: Mechanism.Credentials = credentials) =>
-  client({ credentials: as, authenticator: Choose.inOrder(mechanism) })
+export const using = (
+  mechanism: Mechanism.Mechanism,
+  as: Mechanism.Credentials = credentials,
+  options: Partial<SmtpClient.Options> = {}
+) => client({ credentials: as, authenticator: Choose.inOrder(mechanism), ...options })
 
 export const message = {
   from: "ann@a.example",

@@ -1,0 +1,204 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Transport } from "@postern/core"
+import { NodeTransport } from "@postern/node"
+import { Certificates, Key, Recorder, Recording, Replay, TcpServer } from "@postern/testing"
+import { Effect, Exit, Layer, Redacted, Result } from "effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
+
+const tags = ({ events }: Recording.Recording) => events.map(({ _tag }) => _tag)
+
+const recorded = <A, E>(
+  program: Effect.Effect<A, E, Transport.Transport | Recorder.Recorder>,
+  options: Recorder.Options = {},
+  config = server
+) => Effect.runPromise(Effect.provide(program, Layer.provide(Recorder.layer(options), inMemory(config))))
+
+const recording = Effect.flatMap(Recorder.Recorder, ({ recording }) => recording)
+
+const dial = Effect.scoped(
+  Effect.flatMap(
+    Transport.Transport,
+    ({ open }) => Effect.flatMap(open({ host: "mx.example", port: 25 }), ({ read }) => read)
+  )
+)
+
+describe("Recorder.layer", () => {
+  it("says where to, how, and under which policy", async () => {
+    const { header } = await recorded(Effect.andThen(Effect.provide(send(), client()), recording), { note: "ticket 1" })
+    assert.deepStrictEqual([header.endpoint, header.mode, header.note], [
+      { host: "mx.example", port: 587 },
+      "startTls",
+      "ticket 1"
+    ])
+    assert.deepStrictEqual(header.policy, { addresses: "kept", content: "hashed" })
+    const plain = await recorded(Effect.andThen(dial, recording), { key, addresses: "numbered" })
+    assert.strictEqual(plain.header.mode, "plain")
+    assert.lengthOf(plain.header.policy.key ?? "", 16)
+  })
+
+  it("has the events of a session in their order", async () => {
+    const made = await recorded(Effect.andThen(Effect.provide(send(), client()), recording))
+    const order = [
+      "Connecting",
+      "Connected",
+      "Received",
+      "Sent",
+      "HandshakeStarted",
+      "TlsEstablished",
+      "ContentSent",
+      "Closed"
+    ]
+    const first = order.map((tag) => tags(made).findIndex((found) => found === tag))
+    assert.deepStrictEqual(first, first.toSorted((a, b) => a - b))
+    assert.notInclude(first, -1)
+    assert.isTrue(made.events.every(({ at }, i, all) => at >= (all[i - 1]?.at ?? 0)))
+  })
+
+  it("keeps content whole where it is asked to", async () => {
+    const made = await recorded(Effect.andThen(Effect.provide(send(), client()), recording), { content: "whole" })
+    const content = made.events.find((event) => event._tag === "ContentSent")
+    assert.strictEqual(
+      content?._tag === "ContentSent" ? Buffer.from(content.whole ?? []).toString() : undefined,
+      "Subject: hello\r\n\r\nHello.\r\n..dots\r\n.\r\n"
+    )
+  })
+
+  it("numbers addresses, and replays with them numbered", async () => {
+    const made = await recorded(Effect.andThen(Effect.provide(send(), client()), recording), { addresses: "numbered" })
+    const text = Recording.encode(made)
+    for (const address of [message.from, ...message.to]) assert.notInclude(text, address)
+    const exit = await Effect.runPromiseExit(Replay.run(made, Effect.provide(send(), client())))
+    assert.isTrue(Exit.isSuccess(exit), String(exit))
+  })
+
+  it("keeps the newest connections, and says where one has more than it keeps", async () => {
+    const many = await recorded(Effect.andThen(Effect.repeat(dial, { times: 5 }), recording), { connections: 2 })
+    assert.deepStrictEqual([...new Set(many.events.map(({ connection }) => connection))], [4, 5])
+    const long = await recorded(Effect.andThen(Effect.provide(send(), client()), recording), { events: 5 })
+    assert.deepStrictEqual(tags(long).slice(4), ["Received", "Truncated"])
+  })
+
+  it("gives an effect its own connections, whatever others do", async () => {
+    const both = Effect.gen(function*() {
+      const recorder = yield* Recorder.Recorder
+      const [one] = yield* Effect.all([recorder.capture(dial), dial, dial], { concurrency: 3 })
+      return one.recording
+    })
+    const made = await recorded(both)
+    assert.lengthOf([...new Set(made.events.map(({ connection }) => connection))], 1)
+  })
+
+  it("hands over the recording of what fails, and of nothing else", async () => {
+    const seen: Array<Recording.Recording> = []
+    const keep = (made: Recording.Recording) => Effect.sync(() => void seen.push(made))
+    const program = Effect.gen(function*() {
+      const recorder = yield* Recorder.Recorder
+      yield* recorder.whenFailing(Effect.provide(send(), client()), keep)
+      assert.isEmpty(seen)
+      return yield* Effect.flip(
+        recorder.whenFailing(Effect.provide(send({ to: "nobody@b.example" }), client()), keep)
+      )
+    })
+    assert.strictEqual((await recorded(program)).reason._tag, "RecipientsRefused")
+    assert.lengthOf(seen, 1)
+    assert.include(Recording.encode(seen[0] as Recording.Recording), "nobody@b.example")
+  })
+
+  it("refuses a key that is too short", async () => {
+    const short = Layer.provide(Recorder.layer({ key: Redacted.make("short") }), inMemory())
+    const exit = await Effect.runPromiseExit(Effect.provide(dial, short))
+    assert.include(String(exit), "32 characters")
+  })
+
+  it("records sockets and real TLS, which replay without either", async () => {
+    const smtp = (mechanism: number, host: string, port: number, ca: string) =>
+      using(withPassword[mechanism] as (typeof withPassword)[number], credentials, {
+        endpoint: `${host}:${port}`,
+        tls: { ca: [ca], serverName: "localhost" }
+      })
+    const program = Effect.gen(function*() {
+      const authority = yield* Certificates.authority("Test CA")
+      const tls = yield* authority.issue({ name: "localhost", dns: ["localhost"] })
+      const { host, port } = yield* TcpServer.make(server, { tls })
+      const over = smtp(7, host, port, authority.certificate)
+      yield* Effect.provide(send(), over)
+      return { over, made: yield* recording }
+    })
+    const { made, over } = await Effect.runPromise(
+      Effect.provide(Effect.scoped(program), Layer.provide(Recorder.layer({ key }), NodeTransport.layer))
+    )
+    const established = made.events.find((event) => event._tag === "TlsEstablished")
+    assert.strictEqual(established?._tag === "TlsEstablished" ? established.version : undefined, "TLSv1.3")
+    // Bound to the channel: what it was bound by is sealed in the recording.
+    const exit = await Effect.runPromiseExit(Replay.run(made, Effect.provide(send(), over), { key }))
+    assert.isTrue(Exit.isSuccess(exit), String(exit))
+  })
+})
+
+describe("Key", () => {
+  const made = Result.getOrThrow(Key.Key.make(key))
+  const other = Result.getOrThrow(Key.Key.make(Redacted.make("another key of at least thirty-two characters")))
+  const secret = new TextEncoder().encode("a secret")
+
+  it("unseals what it sealed, and nothing else", () => {
+    const sealed = made.seal(secret)
+    assert.deepStrictEqual(made.unseal(sealed), Result.succeed(secret))
+    assert.notStrictEqual(made.seal(secret), sealed)
+    assert.isTrue(Result.isFailure(other.unseal(sealed)))
+    for (const damaged of ["", "AAAA", `A${sealed.slice(1)}`, `${sealed.slice(0, -4)}AAAA`]) {
+      if (damaged !== sealed) assert.isTrue(Result.isFailure(made.unseal(damaged)), damaged)
+    }
+  })
+
+  it("tells keys apart, and shows nothing of itself", () => {
+    assert.notStrictEqual(made.hash(secret), other.hash(secret))
+    assert.notStrictEqual(made.check, other.check)
+    assert.notInclude(JSON.stringify(made) + String(made), "thirty-two")
+  })
+})
+
+describe("Recording.decode", () => {
+  const fixture = Path.join(import.meta.dirname, "fixtures", "recording-v1.ndjson")
+
+  it("reads the oldest format", () => {
+    const text = Fs.readFileSync(fixture, "utf8")
+    const read = Result.getOrThrow(Recording.decode(text))
+    assert.strictEqual(read.header.version, 1)
+    assert.strictEqual(Recording.encode(read), text)
+    assert.deepStrictEqual(tags(read).filter((tag, i, all) => all.indexOf(tag) === i), [
+      "Connecting",
+      "Connected",
+      "Received",
+      "Sent",
+      "HandshakeStarted",
+      "TlsEstablished",
+      "Random",
+      "SentHidden",
+      "ReceivedHidden",
+      "ContentSent",
+      "Closed"
+    ])
+  })
+
+  it("replays it", async () => {
+    const read = Result.getOrThrow(Recording.decode(Fs.readFileSync(fixture, "utf8")))
+    const scram = using(withPassword[6] as (typeof withPassword)[number])
+    const exit = await Effect.runPromiseExit(Replay.run(read, Effect.provide(send(), scram), { key }))
+    assert.isTrue(Exit.isSuccess(exit), String(exit))
+  })
+
+  it.each([
+    ["", "it is empty"],
+    ["{", "no JSON"],
+    ["{\"format\":\"other\"}", "it should be the header"],
+    [
+      "{\"format\":\"postern-recording\",\"version\":2,\"by\":\"x\",\"policy\":{\"addresses\":\"kept\",\"content\":\"hashed\"}}",
+      "reads up to 1"
+    ]
+  ])("says what is wrong with %j", (text, problem) => {
+    const read = Recording.decode(text)
+    assert.include(Result.isFailure(read) ? read.failure.message : "", problem)
+  })
+})
