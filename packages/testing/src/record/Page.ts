@@ -259,9 +259,9 @@ const event = (entry: Entry, first: Entry | undefined, longest: Entry | undefine
 <a class="number" href="#e${number}">#${number}</a><span class="at">${when}</span>
 <div class="said">${side === "local" ? undefined : markup`<span class="who">${side}</span>`}${body(entry)}${
     steps.map((step) =>
-      markup`<p class="note">${step.mechanism} ${nameOf(step)}${
+      markup`<div class="note">${step.mechanism} ${nameOf(step)}${
         step.shown === undefined || step.shown === "" ? undefined : markup`: ${says(step)}`
-      }</p>`
+      }</div>`
     )
   }</div></li>`
 }
