@@ -80,6 +80,24 @@ describe("Recorder.layer", () => {
     assert.deepStrictEqual(tags(long).slice(4), ["Received", "Truncated"])
   })
 
+  it("keeps no more than 32 MiB of what was said on a connection", async () => {
+    const line = new Uint8Array(60_000).fill(0x61)
+    line.set([13, 10], line.length - 2)
+    const flood = Effect.scoped(Effect.gen(function*() {
+      const { open } = yield* Transport.Transport
+      const wire = yield* open({ host: "mx.example", port: 25 })
+      for (let i = 0; i < 600; i++) {
+        yield* wire.write(line)
+        yield* wire.read
+      }
+    }))
+    const made = await recorded(Effect.andThen(flood, recording))
+    const kept = made.events.reduce((sum, event) => sum + (event._tag === "Sent" ? event.data.length : 0), 0)
+    assert.strictEqual(made.events.at(-1)?._tag, "Truncated")
+    assert.isAtMost(kept, 32 * 1024 * 1024)
+    assert.isAbove(kept, 31 * 1024 * 1024)
+  })
+
   it("gives an effect its own connections, whatever others do", async () => {
     const both = Effect.gen(function*() {
       const recorder = yield* Recorder.Recorder
