@@ -82,12 +82,15 @@ const outcome = (connections: ReadonlyArray<Connection>): Markup => {
   const accepted = connections.reduce((sum, connection) => sum + connection.accepted, 0)
   const of = (kind: Trouble["kind"]) => troubles.filter((trouble) => trouble.kind === kind).length
   const parts = [
-    accepted === 0 ? "No message was accepted" : `${count(accepted, "message")} accepted`,
+    ...accepted === 0 && of("doubt") > 0
+      ? []
+      : [accepted === 0 ? "No message was accepted" : `${count(accepted, "message")} accepted`],
+    ...of("doubt") === 0 ? [] : [`${count(of("doubt"), "message")} in doubt`],
     ...of("refusal") === 0 ? [] : [count(of("refusal"), "refusal")],
     ...of("failure") === 0 ? [] : [count(of("failure"), "failure")],
     ...of("gap") === 0 ? [] : ["the recording has gaps"]
   ]
-  const tone = troubles.length === 0 ? accepted === 0 ? "none" : "good" : accepted === 0 ? "bad" : "warn"
+  const tone = troubles.length === 0 ? accepted === 0 ? "none" : "good" : accepted + of("doubt") === 0 ? "bad" : "warn"
   const rest = troubles.length - mostTroubles
   return markup`<section class="outcome ${tone}" aria-label="Outcome">
 <p>${parts.join(", ")}.</p>
@@ -110,6 +113,8 @@ const told = (trouble: Trouble): Markup => {
       return markup`${long(trouble.text)} ${shortened(trouble.to ?? "")}`
     case "failure":
       return failure(trouble.event)
+    case "doubt":
+      return markup`the content was sent, and no reply to it came: the server may have taken it`
     case "gap":
       return markup`the recorder kept no more of this connection`
   }

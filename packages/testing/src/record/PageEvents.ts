@@ -80,7 +80,8 @@ export type Trouble =
   /** The last line of a reply, and what it refuses. */
   | { readonly number: number; readonly kind: "refusal"; readonly text: string; readonly to: string | undefined }
   | { readonly number: number; readonly kind: "failure"; readonly event: Failed }
-  | { readonly number: number; readonly kind: "gap" }
+  /** `doubt`: content was sent, and no reply to it came. */
+  | { readonly number: number; readonly kind: "doubt" | "gap" }
 
 export type Failed = Extract<Event, { readonly _tag: "Failed" }>
 
@@ -106,7 +107,7 @@ export const read = (recording: Recording): ReadonlyArray<Connection> => {
     }
     reader.take(event, index + 1)
   }
-  return [...readers.values()].map(({ found }) => found)
+  return [...readers.values()].map((reader) => reader.end())
 }
 
 /** Octets as text, where they are UTF-8. */
@@ -183,6 +184,7 @@ class Reader {
   #recipients = 0
   #resting = false
   #quit = false
+  #contentEvent: number | undefined = undefined
 
   constructor(connection: number) {
     this.found = { connection, entries: [], exchanges: [], troubles: [], spent: new Map(), accepted: 0 }
@@ -197,7 +199,7 @@ class Reader {
     let phase = this.#phaseOf(event)
     let waited = true
     switch (event._tag) {
-      case "Sent": {
+      case "Sent":
         waited = false
         if (this.#resting) phase = "idle"
         this.#resting = false
@@ -206,7 +208,6 @@ class Reader {
           this.#command(text, number, steps)
         }
         break
-      }
       case "SentHidden":
         waited = false
         lines.push({ text: event.line })
@@ -220,6 +221,7 @@ class Reader {
         break
       case "ContentSent":
         waited = false
+        this.#contentEvent = number
         break
       case "TlsEstablished":
         // What was owed before the handshake is owed no more.
@@ -227,9 +229,7 @@ class Reader {
         this.#answered = 0
         break
       case "Failed":
-        if (!(this.#quit && event.problem._tag === "Closed")) {
-          this.found.troubles.push({ number, kind: "failure", event })
-        }
+        if (!this.#quit || event.problem._tag !== "Closed") this.found.troubles.push({ number, kind: "failure", event })
         break
       case "Truncated":
         this.found.troubles.push({ number, kind: "gap" })
@@ -250,6 +250,14 @@ class Reader {
     this.found.entries.push({ number, event, phase, delta, lines, steps, broken })
     for (const step of steps) this.#exchange?.steps.push(step)
     if (this.#exchange?.outcome !== undefined) this.#exchange = undefined
+  }
+
+  end(): Connection {
+    const owed = this.#awaited.slice(this.#answered).some(({ takes }) => takes)
+    if (owed && this.#contentEvent !== undefined) {
+      this.found.troubles.unshift({ number: this.#contentEvent, kind: "doubt" })
+    }
+    return this.found
   }
 
   #phaseOf(event: Event): Phase {
@@ -299,6 +307,8 @@ class Reader {
     if (verb === "LHLO") this.#lmtp = true
     if (verb === "MAIL") this.#recipients = 0
     if (verb === "QUIT") this.#quit = true
+    // Its content comes after it; that of chunks before a last one of 0 octets came already.
+    if (/^BDAT[ \t]+0*[1-9]/i.test(text)) this.#contentEvent = undefined
     if (verb === "AUTH") this.#begin(/^AUTH[ \t]+(\S+)/i.exec(text)?.[1] ?? "")
     this.#awaited.push({
       step: stepOfVerb.get(verb),
@@ -335,7 +345,10 @@ class Reader {
     const from = kind === "challenge" ? "server" : "client"
     const none = kind === "cancellation" || (kind === "challenge" && what.shown === "")
     const mechanism = this.#exchange?.mechanism ?? ""
-    steps.push({ number, from, kind, mechanism, index: none ? undefined : this.#said[from]++, ...what })
+    // LOGIN's server asks for what comes next: the password, where AUTH brought the user name.
+    const index = this.#said[/^LOGIN$/i.test(mechanism) ? "client" : from]
+    steps.push({ number, from, kind, mechanism, index: none ? undefined : index, ...what })
+    if (!none) this.#said[from]++
   }
 
   #line(text: string, hidden: Hidden | undefined, number: number, steps: Array<SaslStep>): Answer | undefined {
@@ -364,11 +377,10 @@ class Reader {
     steps: Array<SaslStep>
   ): void {
     if (awaited !== undefined) this.#answered++
-    if (code >= 400) {
-      this.found.troubles.push({ number, kind: "refusal", text, to })
-    }
+    if (code >= 400) this.found.troubles.push({ number, kind: "refusal", text, to })
     if (awaited?.step === "Rcpt" && code < 300) this.#recipients++
     if (awaited?.step === "Data" && code === 354) {
+      this.#contentEvent = undefined
       // LMTP answers once for each recipient (RFC 2033 §4.2).
       for (let i = 0; i < (this.#lmtp ? this.#recipients : 1); i++) this.#awaited.push(content)
     }

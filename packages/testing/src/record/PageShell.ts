@@ -359,12 +359,17 @@ const script = `
   box.form.hidden = false
   box.form.addEventListener("submit", (event) => event.preventDefault())
   box.addEventListener("input", filter)
-  addEventListener("hashchange", () => {
+  const reveal = () => {
     const target = document.getElementById(location.hash.slice(1))
-    if (target?.hidden) {
+    if (target?.getClientRects().length === 0) {
       clear()
       target.scrollIntoView()
     }
+  }
+  addEventListener("hashchange", reveal)
+  addEventListener("click", (event) => {
+    // To where one is already: the hash does not change.
+    if (event.target.closest("a")?.hash === location.hash) reveal()
   })
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && document.activeElement === box) clear()
