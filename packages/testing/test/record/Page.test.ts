@@ -22,10 +22,9 @@ const recorded = (mechanism: Parameters<typeof using>[0], options: Recorder.Opti
       const recorder = yield* Recorder.Recorder
       const { recording } = yield* recorder.capture(Effect.provide(send(), using(mechanism)))
       return recording
-    }).pipe(
-      Effect.provide(Layer.provide(Recorder.layer(options), inMemory(config))),
-      Effect.provide(VirtualTime.layer())
-    )
+    }).pipe(Effect.provide(
+      Layer.provideMerge(Layer.provide(Recorder.layer(options), inMemory(config)), VirtualTime.layer())
+    ))
   )
 
 /** The tags, each with the names of its attributes. The style and the script are raw text. */
