@@ -2,7 +2,8 @@
  * For tests of what speaks SMTP: a simulated server, in memory and on sockets, certificates
  * for it, and generators of addresses.
  */
-export * as AddressArbitraries from "./generate/AddressArbitraries.ts"
+export * as Arbitraries from "./generate/Arbitraries.ts"
+export * as Behaviour from "./generate/Behaviour.ts"
 export * as Certificates from "./server/Certificates.ts"
 export * as Departure from "./script/Departure.ts"
 export * as Deterministic from "./time/Deterministic.ts"

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Address } from "@postern/core"
 import { Equal, Result } from "effect"
 import * as fc from "fast-check"
-import * as Arbitraries from "@postern/testing/AddressArbitraries"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 
 const parsers: ReadonlyArray<(text: string) => Result.Result<unknown, Address.AddressError>> = [
   Address.parse,

@@ -3,7 +3,6 @@ import { Address, Command, CommandLine } from "@postern/core"
 import { Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
-import * as AddressArbitraries from "@postern/testing/AddressArbitraries"
 import * as Arbitraries from "@postern/testing/Arbitraries"
 
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -163,7 +162,7 @@ describe("CommandLine laws", () => {
   it("mailboxes are read back from MAIL and RCPT with whatever parameters", () => {
     fc.assert(
       fc.property(
-        AddressArbitraries.mailbox,
+        Arbitraries.mailbox,
         fc.array(Arbitraries.parameter, { maxLength: 5 }),
         (mailbox, parameters) => {
           for (const command of [Command.mail(mailbox, parameters), Command.rcpt(mailbox, parameters)]) {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Address, Envelope } from "@postern/core"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import * as AddressArbitraries from "@postern/testing/AddressArbitraries"
+import * as Arbitraries from "@postern/testing/Arbitraries"
 
 const made = (input: Envelope.Input): Envelope.Envelope =>
   Result.getOrThrowWith(Envelope.make(input), ({ field, problem }) => new Error(`${field}: ${problem}`))
@@ -81,8 +81,8 @@ describe("Envelope", () => {
   it("law: any mailboxes, parsed or written out, make the same envelope", () => {
     fc.assert(
       fc.property(
-        AddressArbitraries.mailbox,
-        fc.array(AddressArbitraries.mailbox, { minLength: 1, maxLength: 4 }),
+        Arbitraries.mailbox,
+        fc.array(Arbitraries.mailbox, { minLength: 1, maxLength: 4 }),
         (from, to) => {
           const envelope = made({ from, to })
           assert.deepStrictEqual(
@@ -99,7 +99,7 @@ describe("Envelope", () => {
   })
 
   it("law: never throws, and lets nothing through that is no address", () => {
-    fc.assert(fc.property(AddressArbitraries.hostileAddress, AddressArbitraries.hostileAddress, (from, to) => {
+    fc.assert(fc.property(Arbitraries.hostileAddress, Arbitraries.hostileAddress, (from, to) => {
       const result = Envelope.make({ from, to })
       if (Result.isSuccess(result)) assert.notMatch(shown({ from, to }).join(""), /[\r\n\0]/)
     }))

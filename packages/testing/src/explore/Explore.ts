@@ -175,23 +175,33 @@ const combinations = (choices: ReadonlyArray<ReadonlyArray<Reply.Reply>>): Reado
     [[]]
   )
 
-/** A dialogue broke a law. */
+// ---------------------------------------------------------------------------
+// Laws
+// ---------------------------------------------------------------------------
+
+/** What must hold of each path: tells what is wrong, if anything is, or throws as assertions do. */
+export type Law<A, E> = (path: Ended<A, E>) => string | undefined | void
+
+/** Dialogues broke a law. The message shows the shortest of them. */
 export class LawBroken extends Data.TaggedError("LawBroken")<{
   readonly problem: string
   /** What was said, as {@link render} writes it. */
   readonly dialogue: string
-  /** Paths that kept the law before. */
+  /** Paths in all, and how many of them broke it. */
   readonly paths: number
+  readonly broken: number
 }> {
   override get message() {
-    return `${this.problem}\n${this.dialogue}\n(after ${this.paths} dialogues that kept the law)`
+    const { broken, dialogue, paths, problem } = this
+    if (broken === 0) return `${problem} (${paths})`
+    return `${problem}\n${dialogue}\n(${broken === 1 ? "1" : `the shortest of ${broken}`} of ${paths} dialogues)`
   }
 }
 
 /**
- * Goes through every path and holds each to a law: gives how many there were. `law` tells what
- * is wrong, or throws as an assertion does. Fails with the first dialogue that breaks it, or that
- * did not end within the bounds.
+ * Goes through every path and holds each to a law; gives how many there were. Fails with the
+ * shortest dialogue that breaks the law, does not end within the bounds, or with there being more
+ * dialogues than the bounds allow.
  *
  * @example
  * ```ts
@@ -208,23 +218,55 @@ export class LawBroken extends Data.TaggedError("LawBroken")<{
 export const check = <A, E, R>(
   program: Program.Program<A, E, R>,
   menu: Menu,
-  law: (path: Ended<A, E>) => string | undefined | void,
+  law: Law<A, E>,
   bounds: Bounds = {}
 ): Result.Result<number, LawBroken> => {
   const { ended, truncated, unended } = paths(program, menu, bounds)
-  for (const [index, path] of ended.entries()) {
-    const problem = attempt(() => law(path))
-    if (problem !== undefined) {
-      return Result.fail(new LawBroken({ problem, dialogue: render(path.said), paths: index }))
-    }
+  const found = [
+    ...unended.map((said) => ({ said, problem: "a dialogue does not end" })),
+    ...ended.flatMap((path) => {
+      const problem = attempt(() => law(path))
+      return problem === undefined ? [] : [{ said: path.said, problem }]
+    })
+  ].toSorted((a, b) => a.said.length - b.said.length)
+  const [shortest] = found
+  const count = ended.length + unended.length
+  if (shortest !== undefined) {
+    const { problem, said } = shortest
+    return Result.fail(new LawBroken({ problem, dialogue: render(said), paths: count, broken: found.length }))
   }
-  const [endless] = unended
-  if (endless !== undefined || truncated) {
-    const problem = truncated ? "there are more dialogues than the bounds allow" : "a dialogue does not end"
-    return Result.fail(new LawBroken({ problem, dialogue: render(endless ?? []), paths: ended.length }))
-  }
-  return Result.succeed(ended.length)
+  return truncated
+    ? Result.fail(
+      new LawBroken({
+        problem: "there are more dialogues than were gone through",
+        dialogue: "",
+        paths: count,
+        broken: 0
+      })
+    )
+    : Result.succeed(count)
 }
+
+/**
+ * As {@link check}, for the assertions of any test runner: throws what breaks the law.
+ *
+ * @example
+ * ```ts
+ * import { Command, Program } from "@postern/core"
+ * import { Explore } from "@postern/testing"
+ *
+ * const count = Explore.assert(Program.send(Command.noop), Explore.everyClass(), ({ said }) => {
+ *   if (said.length > 1) throw new Error("one question, one answer")
+ * })
+ * console.log(count) // 5
+ * ```
+ */
+export const assert = <A, E, R>(
+  program: Program.Program<A, E, R>,
+  menu: Menu,
+  law: Law<A, E>,
+  bounds: Bounds = {}
+): number => Result.getOrThrow(check(program, menu, law, bounds))
 
 const attempt = (law: () => string | undefined | void): string | undefined => {
   try {
@@ -237,13 +279,24 @@ const attempt = (law: () => string | undefined | void): string | undefined => {
 /** A dialogue as text: `C:` before what the client said, `S:` before what the server did. */
 export const render = (said: ReadonlyArray<Program.Rehearsed>): string =>
   said.flatMap(({ answer, instruction }) => [
-    ...instruction._tag === "Exchange"
-      ? instruction.commands.map((command) => `  C: ${CommandLine.render(command)}`)
-      : instruction._tag === "Greeting"
-      ? []
-      : [`  C: (${instruction._tag})`],
+    ...asked(instruction).map((line) => `  ${line}`),
     ...answer._tag === "Replies" ? answer.replies.map((reply) => `  S: ${Reply.render(reply)}`) : []
   ]).join("\n")
+
+const asked = (instruction: Program.Instruction): ReadonlyArray<string> => {
+  switch (instruction._tag) {
+    case "Greeting":
+      return []
+    case "Exchange":
+      return instruction.commands.map((command) => `C: ${CommandLine.render(command)}`)
+    case "Payload":
+      return [`C: (content, ${instruction.content.length} octets)`]
+    case "UpgradeTls":
+      return ["-- TLS"]
+    case "Perform":
+      return ["-- (an effect)"]
+  }
+}
 
 /** The lines a client sent on a path, as people read them, in order. */
 export const linesSent = (said: ReadonlyArray<Program.Rehearsed>): ReadonlyArray<string> =>

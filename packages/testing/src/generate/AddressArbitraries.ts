@@ -5,13 +5,10 @@
 import { Address } from "@postern/core"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
+import { capitals, digits, from, letters, printable } from "./Characters.ts"
+import { nearly } from "./Nearly.ts"
 
-const letters = "abcdefghijklmnopqrstuvwxyz"
-const digits = "0123456789"
-const atext = `${letters}${letters.toUpperCase()}${digits}!#$%&'*+-/=?^_\`{|}~`
-
-const from = (characters: string, length: fc.StringConstraints): fc.Arbitrary<string> =>
-  fc.string({ ...length, unit: fc.constantFrom(...characters) })
+const atext = `${letters}${capitals}${digits}!#$%&'*+-/=?^_\`{|}~`
 
 const parsed = <A>(
   texts: fc.Arbitrary<string>,
@@ -61,13 +58,11 @@ export const domain: fc.Arbitrary<Address.Domain> = fc.oneof(
 // Mailboxes
 // ---------------------------------------------------------------------------
 
-const printableAscii = Array.from({ length: 95 }, (_, i) => String.fromCharCode(0x20 + i)).join("")
-
 const localPart = fc.oneof(
   fc.array(from(atext, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 4 }).map((atoms) =>
     atoms.join(".")
   ),
-  from(printableAscii, { maxLength: 24 }),
+  from(printable, { maxLength: 24 }),
   from(`"\\ @.<>${letters}`, { maxLength: 24 }),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 })
 )
@@ -77,6 +72,50 @@ export const mailbox: fc.Arbitrary<Address.Mailbox> = fc.tuple(localPart, domain
   .map(([local, at]) => Address.make(local, at))
   .filter(Result.isSuccess)
   .map((result) => result.success)
+
+// ---------------------------------------------------------------------------
+// Nearly valid
+// ---------------------------------------------------------------------------
+
+const atom = from(atext, { minLength: 1, maxLength: 8 })
+const host = fc.array(label, { minLength: 2, maxLength: 3 }).map((labels) => labels.join("."))
+const at = (local: fc.Arbitrary<string>, domain: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+  fc.tuple(local, domain).map((parts) => parts.join("@"))
+
+/** Texts in which one thing is not as a mailbox has it (RFC 5321 §4.1.2). */
+export const addressFaults = {
+  "no at sign": atom,
+  "two at signs": at(at(atom, atom), host),
+  "empty local part": at(fc.constant(""), host),
+  "empty domain": at(atom, fc.constant("")),
+  "dot first": at(atom.map((text) => `.${text}`), host),
+  "dot last": at(atom.map((text) => `${text}.`), host),
+  "two dots": at(atom.map((text) => `${text}..${text}`), host),
+  "quotes not closed": at(atom.map((text) => `"${text}`), host),
+  "text behind quotes": at(atom.map((text) => `"${text}"${text}`), host),
+  "backslash before the closing quotes": at(atom.map((text) => `"${text}\\"`), host),
+  "blank in the local part": at(atom.map((text) => `${text} ${text}`), host),
+  "local part longer than 64 octets": at(atom.map((text) => text.padEnd(65, "x")), host),
+  "blank in the domain": at(atom, host.map((text) => text.replace(".", " ."))),
+  "two dots in the domain": at(atom, host.map((text) => text.replace(".", ".."))),
+  "dot before the domain": at(atom, host.map((text) => `.${text}`)),
+  "hyphen before a label": at(atom, host.map((text) => `-${text}`)),
+  "hyphen behind a label": at(atom, host.map((text) => text.replace(".", "-."))),
+  "label longer than 63 octets": at(atom, host.map((text) => `${"x".repeat(64)}.${text}`)),
+  "domain longer than 255 octets": at(atom, host.map((text) => `${"x1.".repeat(90)}${text}`)),
+  "literal not closed": at(atom, fc.ipV4().map((text) => `[${text}`)),
+  "literal of no address": at(atom, fc.ipV4().map((text) => `[${text}.1]`)),
+  "IPv6 without its tag": at(atom, fc.nat(0xffff).map((last) => `[::${last.toString(16)}]`)),
+  "control character": fc.tuple(mailbox, fc.nat(), fc.constantFrom("\0", "\r", "\n", "\t", "\u007f")).map(
+    ([valid, seed, control]) => {
+      const characters = [...Address.format(valid)]
+      return characters.toSpliced(seed % (characters.length + 1), 0, control).join("")
+    }
+  )
+} satisfies Readonly<Record<string, fc.Arbitrary<string>>>
+
+/** A text that is nearly a mailbox, and what is wrong with it. */
+export const nearlyAddress = nearly(addressFaults)
 
 // ---------------------------------------------------------------------------
 // Hostile strings
