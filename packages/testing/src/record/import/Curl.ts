@@ -42,7 +42,7 @@ export const curl: Shape = {
         default:
           return
       }
-      const connected = /^(?:Connected to|Established connection to) (\S+) \(\S+\)? port (\d+)/.exec(text)
+      const connected = /^(?:Connected to|Established connection to) (\S+) \(\S+\)? port (\d{1,5})(?!\d)/.exec(text)
       if (connected !== null) {
         isTls = false
         isHandshaking = false
@@ -50,7 +50,7 @@ export const curl: Shape = {
         return session.connected()
       }
       reason = /^connect to .* failed: (.+)/.exec(text)?.[1] ?? reason
-      const unreached = /^(Failed to connect to (\S+) port (\d+).*|Could not resolve host: (\S+).*)/.exec(text)
+      const unreached = /^(Failed to connect to (\S+) port (\d{1,5})(?!\d).*|Could not resolve host: (\S+).*)/.exec(text)
       if (unreached !== null) {
         const [, detail = "", name, port = "25", unresolved] = unreached
         const host = name ?? unresolved ?? ""

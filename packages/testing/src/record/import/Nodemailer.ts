@@ -25,7 +25,7 @@ export const nodemailer: Shape = {
       const octets = /^<(\d+) bytes encoded mime message/.exec(text)?.[1]
       if (octets !== undefined) return session.contentEnds(Number(octets))
       name = /^Resolved (\S+) as /.exec(text)?.[1] ?? name
-      const connected = /^(Secure )?[Cc]onnection established to (\S+):(\d+)/.exec(text)
+      const connected = /^(Secure )?[Cc]onnection established to (\S+):(\d{1,5})(?!\d)/.exec(text)
       if (connected !== null) {
         session.connecting(name ?? connected[2] ?? "", Number(connected[3]))
         name = undefined
@@ -49,7 +49,7 @@ const isContent = (session: Session, text: string): boolean =>
   session.contentLines !== undefined && !(session.contentLines === 0 && /^(S: \d{3}|Closing connection )/.test(text))
 
 const failure = (session: Session, detail: string, name: string | undefined): void => {
-  const [, address = "", port] = /\bconnect E\w+ (\S+):(\d+)/.exec(detail) ?? []
+  const [, address = "", port] = /\bconnect E\w+ (\S+):(\d{1,5})(?!\d)/.exec(detail) ?? []
   if (port !== undefined) {
     const to = { host: name ?? address, port: Number(port) }
     session.connecting(to.host, to.port)

@@ -25,7 +25,7 @@ export const swaks: Shape = {
       if (server !== undefined) {
         return session.received(server.startsWith("334 ") ? `334 ${encoded(server.slice(4))}` : server)
       }
-      const [, name = "", port = ""] = /^=== Trying (\S+):(\d+)\.\.\./.exec(line) ?? []
+      const [, name = "", port = ""] = /^=== Trying (\S+):(\d{1,5})\.\.\./.exec(line) ?? []
       if (name !== "") {
         host = name
         return session.connecting(host, Number(port))
@@ -46,7 +46,7 @@ export const swaks: Shape = {
       if (line.startsWith("*** Remote host closed connection unexpectedly")) {
         return session.failed("read", { _tag: "Closed" })
       }
-      const to = /^\*\*\* Error connecting to (.+):(\d+):/.exec(line)
+      const to = /^\*\*\* Error connecting to (.+):(\d{1,5}):/.exec(line)
       if (to !== null) refused = { host: to[1] ?? host, port: Number(to[2]) }
       else if (refused !== undefined && line.startsWith("*** ")) {
         const detail = line.slice(4).trim()
