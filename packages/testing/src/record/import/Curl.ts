@@ -50,7 +50,9 @@ export const curl: Shape = {
         return session.connected()
       }
       reason = /^connect to .* failed: (.+)/.exec(text)?.[1] ?? reason
-      const unreached = /^(Failed to connect to (\S+) port (\d{1,5})(?!\d).*|Could not resolve host: (\S+).*)/.exec(text)
+      const unreached = /^(Failed to connect to (\S+) port (\d{1,5})(?!\d).*|Could not resolve host: (\S+).*)/.exec(
+        text
+      )
       if (unreached !== null) {
         const [, detail = "", name, port = "25", unresolved] = unreached
         const host = name ?? unresolved ?? ""

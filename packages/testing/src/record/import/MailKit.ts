@@ -20,7 +20,8 @@ export const mailKit: Shape = {
       return session.sent(line.slice(3), line.endsWith("********") && session.contentLines === undefined)
     }
     if (line.startsWith("S: ")) return session.received(line.slice(3))
-    const [, scheme, host = "", port] = /^Connected to (\w+):\/\/(\[[^\]]+\]|[^\s/:]+)(?::(\d{1,5})(?!\d))?/.exec(line) ?? []
+    const [, scheme, host = "", port] = /^Connected to (\w+):\/\/(\[[^\]]+\]|[^\s/:]+)(?::(\d{1,5})(?!\d))?/.exec(line)
+      ?? []
     if (scheme === undefined) return
     session.connecting(host, Number(port ?? (scheme === "smtps" ? 465 : 25)))
     session.connected()
