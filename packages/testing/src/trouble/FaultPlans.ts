@@ -4,55 +4,99 @@
  */
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
 import * as fc from "fast-check"
 import * as VirtualTime from "../time/VirtualTime.ts"
 import * as Faults from "./Faults.ts"
 
 const side = fc.constantFrom<Faults.Side>("sent", "received")
-// Octets into a connection: most sessions of one short message have some hundreds in either direction.
-const at = fc.oneof({ weight: 3, arbitrary: fc.nat(500) }, { weight: 1, arbitrary: fc.nat(5000) })
+// Octets into a connection: most sessions of one short message have some hundreds in either direction, each as good.
+const at = fc.oneof({ weight: 4, arbitrary: fc.noBias(fc.nat(500)) }, { weight: 1, arbitrary: fc.nat(5000) })
 const millis = fc.constantFrom(1, 1000, 60_000, 600_000)
-
-/** One fault; shrinks to an earlier place and a shorter time. */
-export const fault: fc.Arbitrary<Faults.Fault> = fc.oneof(
-  fc.tuple(side, at, fc.constantFrom("reset" as const, "close" as const)).map(([side, at, how]) =>
-    Faults.cut(side, at, how)
-  ),
-  fc.tuple(side, at).map(([side, at]) => Faults.stall(side, at)),
-  fc.tuple(side, at, millis).map(([side, at, millis]) => Faults.delay(side, at, millis)),
-  fc.tuple(side, at, fc.integer({ min: 1, max: 255 })).map(([side, at, xor]) => Faults.corrupt(side, at, xor)),
-  fc.tuple(side, at, fc.constantFrom("x", "\r\n", "250 ok\r\n", "421 bye\r\n", "\0")).map(([side, at, text]) =>
-    Faults.insert(side, at, text)
-  ),
-  at.map((at) => Faults.halfClose(at)),
-  fc.tuple(side, fc.integer({ min: 1, max: 50 })).map(([side, size]) => Faults.split(side, size)),
-  millis.map((millis) => Faults.merge(millis)),
-  fc.tuple(fc.integer({ min: 1, max: 100 }), millis).map(([size, millis]) => Faults.slowReader(size, millis)),
-  fc.constantFrom("ECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH").map((code) => Faults.refuse(code)),
-  millis.map((millis) => Faults.slowConnect(millis)),
-  fc.constantFrom<Faults.TlsProblem>("expired", "wrong-name", "unknown-ca", "handshake", "reset").map((problem) =>
-    Faults.tlsFailure(problem)
-  )
+const what = fc.constantFrom<Faults.Inserted>(
+  "x",
+  "\r\n",
+  "250 ok\r\n",
+  "421 bye\r\n",
+  "\0",
+  [0xff],
+  [0x16, 0x03, 0x01]
+)
+const problem = fc.constantFrom<Faults.TlsProblem>(
+  "expired",
+  "not-yet-valid",
+  "wrong-name",
+  "unknown-ca",
+  "self-signed",
+  "wrong-fingerprint",
+  "revoked",
+  "other",
+  "handshake",
+  "not-tls",
+  "reset",
+  "close",
+  "silence"
 )
 
 const on = ([fault, connection]: [Faults.Fault, number | undefined]): Faults.Fault =>
   connection === undefined ? fault : { ...fault, connection }
 
-/** One to four faults on any connection; shrinks to the fewest. */
-export const plan: fc.Arbitrary<Faults.Plan> = fc.array(
-  fc.tuple(fault, fc.option(fc.nat(2), { nil: undefined })).map(on),
-  { minLength: 1, maxLength: 4 }
-)
+/** One fault, on any connection or on one of the first three. */
+export const fault: fc.Arbitrary<Faults.Fault> = fc.tuple(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.tuple(side, at, fc.constantFrom("reset" as const, "close" as const)).map((given) =>
+        Faults.cut(...given)
+      )
+    },
+    { weight: 4, arbitrary: fc.tuple(side, at).map((given) => Faults.stall(...given)) },
+    fc.tuple(side, at, millis).map((given) => Faults.delay(...given)),
+    fc.tuple(side, at, fc.integer({ min: 1, max: 255 })).map((given) => Faults.corrupt(...given)),
+    fc.tuple(side, at, what).map((given) => Faults.insert(...given)),
+    at.map((at) => Faults.halfClose(at)),
+    fc.tuple(side, fc.integer({ min: 1, max: 50 })).map((given) => Faults.split(...given)),
+    millis.map((millis) => Faults.merge(millis)),
+    fc.tuple(side, millis).map((given) => Faults.lag(...given)),
+    fc.tuple(fc.integer({ min: 1, max: 100 }), millis).map((given) => Faults.slowReader(...given)),
+    fc.constantFrom("ECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH").map((code) => Faults.refuse(code)),
+    millis.map((millis) => Faults.slowConnect(millis)),
+    problem.map((problem) => Faults.tlsFailure(problem))
+  ),
+  fc.option(fc.nat(2), { nil: undefined })
+).map(on)
+
+const several = fc.array(fault, { minLength: 1, maxLength: 4 })
+
+// Arrays of fast-check shrink from their front alone.
+class Plans extends fc.Arbitrary<Faults.Plan> {
+  generate(random: fc.Random, bias: number | undefined): fc.Value<Faults.Plan> {
+    return new fc.Value(several.generate(random, bias).value, undefined)
+  }
+  canShrinkWithoutContext(value: unknown): value is Faults.Plan {
+    return Array.isArray(value)
+  }
+  shrink(plan: Faults.Plan): fc.Stream<fc.Value<Faults.Plan>> {
+    return new fc.Stream(smaller(plan)).map((plan) => new fc.Value(plan, undefined))
+  }
+}
+
+/** One to four faults; shrinks to the fewest, then to an earlier place and to smaller numbers. */
+export const plan: fc.Arbitrary<Faults.Plan> = new Plans()
+
+/** So many plans of a seed, always the same. */
+const plans = (seed: number, count: number): ReadonlyArray<Faults.Plan> => fc.sample(plan, { seed, numRuns: count })
 
 /** The plan of a seed, always the same. */
-export const fromSeed = (seed: number): Faults.Plan => fc.sample(plan, { seed, numRuns: 1 })[0] ?? []
+export const fromSeed = (seed: number): Faults.Plan => plans(seed, 1)[0] ?? []
 
 /** A plan did harm. */
 export class FaultFound extends Data.TaggedError("FaultFound")<{
   readonly seed: number
-  /** The smallest plan that was found. */
+  /** The smallest plan that was found: each of its faults is needed, none can come one octet earlier. */
   readonly plan: Faults.Plan
   /** The code that makes it. */
   readonly code: string
@@ -70,14 +114,18 @@ export class FaultFound extends Data.TaggedError("FaultFound")<{
 export interface Options {
   /** Another seed, other plans; random unless given. */
   readonly seed?: number | undefined
-  /** How many plans; 100 unless given. */
+  /** How many plans; 300 unless given. */
   readonly runs?: number | undefined
+  /** Virtual time after which a run has hung; a day unless given. */
+  readonly limit?: Duration.Input | undefined
 }
 
 /**
  * Runs `property` with many plans, each in virtual time. It is to provide `Faults.layer(plan)`
- * over a server of its own, and to fail, or die, when something is wrong. Gives the number of
- * plans; fails with {@link FaultFound}.
+ * over a server of its own, and to fail, or die, when something is wrong; it is wrong too when
+ * it does not end. Gives the number of plans; fails with {@link FaultFound}.
+ *
+ * It is for servers in memory: virtual time does not wait for sockets.
  *
  * @example
  * ```ts
@@ -103,38 +151,71 @@ export interface Options {
  * )
  * ```
  */
-export const check = <E>(
+export const check = Effect.fnUntraced(function*<E>(
   property: (plan: Faults.Plan) => Effect.Effect<unknown, E>,
   options: Options = {}
-): Effect.Effect<number, FaultFound> => {
-  const { runs = 100, seed } = options
+): Effect.fn.Return<number, FaultFound> {
+  const { limit = "1 day", runs = 300, seed = yield* Random.nextIntBetween(0, 2 ** 31) } = options
+  const hung = `it did not end within ${Duration.format(Duration.fromInputUnsafe(limit))}`
+  // What goes wrong with a plan, if anything does.
   const harm = Effect.fnUntraced(function*(plan: Faults.Plan) {
-    const exit = yield* Effect.exit(Effect.provide(property(plan), VirtualTime.layer()))
-    return Exit.isFailure(exit) ? Cause.pretty(exit.cause) : undefined
+    const run = Effect.timeoutOrElse(property(plan), { duration: limit, orElse: () => Effect.fail(hung) })
+    const exit = yield* Effect.exit(Effect.provide(run, VirtualTime.layer()))
+    return Exit.isSuccess(exit) ? undefined : Cause.pretty(exit.cause)
   })
-  const harmless = fc.asyncProperty(
-    plan,
-    (plan) => Effect.runPromise(harm(plan)).then((problem) => problem === undefined)
-  )
-  return Effect.gen(function*() {
-    const found = yield* Effect.promise(() =>
-      fc.check(harmless, { numRuns: runs, ...seed === undefined ? {} : { seed } })
-    )
-    if (found.counterexample === null) return found.numRuns
-    let [smallest] = found.counterexample
-    // Generators shrink each fault; which of them are not needed at all is found out by leaving them out.
-    for (const fault of smallest) {
-      const without = smallest.filter((other) => other !== fault)
-      if (without.length > 0 && (yield* harm(without)) !== undefined) smallest = without
-    }
-    return yield* Effect.fail(
-      new FaultFound({
-        seed: found.seed,
-        plan: smallest,
-        code: Faults.code(smallest),
-        problem: (yield* harm(smallest)) ?? "it did harm once, and not again: it depends on more than the plan",
-        runs: found.numRuns - 1
-      })
-    )
-  })
+  for (const [tried, plan] of plans(seed, runs).entries()) {
+    const problem = yield* harm(plan)
+    if (problem === undefined) continue
+    const found = yield* shrink(plan, problem, harm)
+    return yield* new FaultFound({ ...found, seed, code: Faults.code(found.plan), runs: tried })
+  }
+  return runs
+})
+
+interface Harmful {
+  readonly plan: Faults.Plan
+  readonly problem: string
 }
+
+/** Tries of a smaller plan; what has not become smallest by then is small enough. */
+const patience = 1000
+
+const shrink = Effect.fnUntraced(function*(
+  plan: Faults.Plan,
+  problem: string,
+  harm: (plan: Faults.Plan) => Effect.Effect<string | undefined>
+): Effect.fn.Return<Harmful> {
+  let smallest: Harmful = { plan, problem }
+  let candidates = smaller(plan)
+  for (let tries = 0; tries < patience; tries++) {
+    const next = candidates.next()
+    if (next.done === true) break
+    const problem = yield* harm(next.value)
+    if (problem === undefined) continue
+    smallest = { plan: next.value, problem }
+    candidates = smaller(next.value)
+  }
+  return smallest
+})
+
+/** Plans with a fault less, then those with a smaller fault: the boldest first. */
+function* smaller(plan: Faults.Plan): Generator<Faults.Plan> {
+  if (plan.length > 1) { for (const i of plan.keys()) yield plan.toSpliced(i, 1) }
+  for (const [i, fault] of plan.entries()) {
+    for (const less of smallerFault(fault)) yield plan.toSpliced(i, 1, less)
+  }
+}
+
+function* smallerFault(fault: Faults.Fault): Generator<Faults.Fault> {
+  const { connection, ...everywhere } = fault
+  if (connection !== undefined) yield everywhere
+  for (const [name, least] of numbers) {
+    const value: unknown = (fault as Record<string, unknown>)[name]
+    if (typeof value !== "number") continue
+    // To the least, half the way there, and so on down to a step of one.
+    for (let step = value - least; step >= 1; step = Math.floor(step / 2)) yield { ...fault, [name]: value - step }
+  }
+}
+
+/** What can be smaller, and its least value. */
+const numbers = [["at", 0], ["millis", 0], ["size", 1], ["xor", 1], ["connection", 0]] as const

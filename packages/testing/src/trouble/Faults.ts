@@ -3,7 +3,8 @@
  * compared by value, shrinks to a smaller one, and prints as the code that makes it again.
  *
  * Places are counted in octets from the beginning of a connection: of those that the client
- * sent, or of those that it received.
+ * sent, or of those that it received; as SMTP has them, without what TLS makes of them. At one
+ * place faults happen in the order of the plan.
  */
 import { Transport } from "@postern/core"
 import * as Effect from "effect/Effect"
@@ -19,7 +20,7 @@ export type Side = "sent" | "received"
 export type Fault =
   & { readonly connection?: number | undefined }
   & (
-    /** The connection ends once so many octets have passed: by a reset, or in good order. */
+    /** The connection ends as soon as so many octets have passed: by a reset, or in good order. */
     | { readonly _tag: "Cut"; readonly side: Side; readonly at: number; readonly how: "reset" | "close" }
     /** Nothing passes any more, though the connection stays open. */
     | { readonly _tag: "Stall"; readonly side: Side; readonly at: number }
@@ -27,14 +28,16 @@ export type Fault =
     | { readonly _tag: "Delay"; readonly side: Side; readonly at: number; readonly millis: number }
     /** The octet there is changed: `xor` is 1 to 255. */
     | { readonly _tag: "Corrupt"; readonly side: Side; readonly at: number; readonly xor: number }
-    /** Text that nobody said comes in between. */
-    | { readonly _tag: "Insert"; readonly side: Side; readonly at: number; readonly text: string }
-    /** The client cannot send any more, and still receives. */
+    /** What nobody said comes in between. */
+    | { readonly _tag: "Insert"; readonly side: Side; readonly at: number; readonly what: Inserted }
+    /** The client cannot send any more, and still receives; the server hears nothing more. */
     | { readonly _tag: "HalfClose"; readonly at: number }
     /** At most so many octets pass at a time. */
     | { readonly _tag: "Split"; readonly side: Side; readonly size: number }
-    /** What is received within so many milliseconds comes at once. */
+    /** What arrives within so many milliseconds is received at once. */
     | { readonly _tag: "Merge"; readonly millis: number }
+    /** Each read, or write, takes so many milliseconds longer. */
+    | { readonly _tag: "Lag"; readonly side: Side; readonly millis: number }
     /** The server takes so many octets each so many milliseconds. */
     | { readonly _tag: "SlowReader"; readonly size: number; readonly millis: number }
     /** The connection does not come about. */
@@ -45,15 +48,21 @@ export type Fault =
     | { readonly _tag: "TlsFailure"; readonly problem: TlsProblem }
   )
 
-/** How a TLS handshake fails. */
-export type TlsProblem = "expired" | "wrong-name" | "unknown-ca" | "handshake" | "reset"
+/** Text, as UTF-8, or octets. */
+export type Inserted = string | ReadonlyArray<number>
+
+/**
+ * How a TLS handshake fails: the certificate is not accepted, the two do not agree
+ * (`handshake`), the server does not speak TLS, ends the connection, or never answers (`silence`).
+ */
+export type TlsProblem = Transport.CertificateProblem | "handshake" | "not-tls" | "reset" | "close" | "silence"
 
 /** Several at once. */
 export type Plan = ReadonlyArray<Fault>
 
 type Place = { readonly connection?: number | undefined }
 
-/** Ends the connection once so many octets have passed. */
+/** Ends the connection as soon as so many octets have passed; all of them arrive. */
 export const cut = (side: Side, at: number, how: "reset" | "close" = "reset", place: Place = {}): Fault => ({
   _tag: "Cut",
   side,
@@ -62,7 +71,7 @@ export const cut = (side: Side, at: number, how: "reset" | "close" = "reset", pl
   ...place
 })
 
-/** Lets nothing pass once so many octets have. */
+/** Lets nothing pass once so many octets have: what comes behind them is never sent, or never read. */
 export const stall = (side: Side, at: number, place: Place = {}): Fault => ({ _tag: "Stall", side, at, ...place })
 
 /** Delays what follows so many octets, by so many milliseconds. */
@@ -83,12 +92,12 @@ export const corrupt = (side: Side, at: number, xor: number, place: Place = {}):
   ...place
 })
 
-/** Puts text there that nobody said. */
-export const insert = (side: Side, at: number, text: string, place: Place = {}): Fault => ({
+/** Puts there what nobody said. */
+export const insert = (side: Side, at: number, what: Inserted, place: Place = {}): Fault => ({
   _tag: "Insert",
   side,
   at,
-  text,
+  what,
   ...place
 })
 
@@ -98,8 +107,11 @@ export const halfClose = (at: number, place: Place = {}): Fault => ({ _tag: "Hal
 /** Lets at most so many octets pass at a time. */
 export const split = (side: Side, size: number, place: Place = {}): Fault => ({ _tag: "Split", side, size, ...place })
 
-/** Collects what is received within so many milliseconds. */
+/** Collects what arrives within so many milliseconds of the first of it. */
 export const merge = (millis: number, place: Place = {}): Fault => ({ _tag: "Merge", millis, ...place })
+
+/** Makes each read, or write, take so many milliseconds longer. */
+export const lag = (side: Side, millis: number, place: Place = {}): Fault => ({ _tag: "Lag", side, millis, ...place })
 
 /** Has the server take so many octets each so many milliseconds. */
 export const slowReader = (size: number, millis: number, place: Place = {}): Fault => ({
@@ -164,47 +176,44 @@ const open = Effect.fnUntraced(function*(inner: Transport.Transport["Service"], 
     }
   }
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const wire = yield* Scope.provide(inner.open(peer), scope)
-  return new FaultyWire(wire, plan, Scope.close(scope, Exit.void))
+  const wire = new FaultyWire(yield* Scope.provide(inner.open(peer), scope), plan, Scope.close(scope, Exit.void))
+  yield* Effect.addFinalizer(() => wire.close)
+  yield* wire.begin
+  return wire
 })
 
-/** The code that makes a plan again. */
+/**
+ * The code that makes a plan again.
+ *
+ * @example
+ * ```ts
+ * import { Faults } from "@postern/testing"
+ *
+ * Faults.code([Faults.cut("sent", 100)]) // Faults.layer([Faults.cut("sent", 100, "reset")])
+ * ```
+ */
 export const code = (plan: Plan): string => `Faults.layer([${plan.map(faultCode).join(", ")}])`
 
 const faultCode = (fault: Fault): string => {
-  const name = `${fault._tag[0]?.toLowerCase()}${fault._tag.slice(1)}`
-  const place = fault.connection === undefined ? [] : [{ connection: fault.connection }]
-  const args = (values: ReadonlyArray<unknown>) =>
-    [...values, ...place].map((value) =>
-      typeof value === "object" && value !== null ? `{ connection: ${fault.connection} }` : JSON.stringify(value)
-    ).join(", ")
-  return `Faults.${name}(${args(argumentsOf(fault))})`
+  const { _tag, connection, ...given } = fault
+  const place = connection === undefined ? [] : [`{ connection: ${connection} }`]
+  const values = parameters[_tag].map((name) => JSON.stringify((given as Record<string, unknown>)[name]))
+  return `Faults.${_tag[0]?.toLowerCase()}${_tag.slice(1)}(${[...values, ...place].join(", ")})`
 }
 
-const argumentsOf = (fault: Fault): ReadonlyArray<unknown> => {
-  switch (fault._tag) {
-    case "Cut":
-      return [fault.side, fault.at, fault.how]
-    case "Stall":
-      return [fault.side, fault.at]
-    case "Delay":
-      return [fault.side, fault.at, fault.millis]
-    case "Corrupt":
-      return [fault.side, fault.at, fault.xor]
-    case "Insert":
-      return [fault.side, fault.at, fault.text]
-    case "HalfClose":
-      return [fault.at]
-    case "Split":
-      return [fault.side, fault.size]
-    case "Merge":
-    case "SlowConnect":
-      return [fault.millis]
-    case "SlowReader":
-      return [fault.size, fault.millis]
-    case "Refuse":
-      return [fault.code]
-    case "TlsFailure":
-      return [fault.problem]
-  }
+/** What each constructor takes, in its order. */
+const parameters: { readonly [T in Fault["_tag"]]: ReadonlyArray<keyof Extract<Fault, { readonly _tag: T }>> } = {
+  Cut: ["side", "at", "how"],
+  Stall: ["side", "at"],
+  Delay: ["side", "at", "millis"],
+  Corrupt: ["side", "at", "xor"],
+  Insert: ["side", "at", "what"],
+  HalfClose: ["at"],
+  Split: ["side", "size"],
+  Merge: ["millis"],
+  Lag: ["side", "millis"],
+  SlowReader: ["size", "millis"],
+  Refuse: ["code"],
+  SlowConnect: ["millis"],
+  TlsFailure: ["problem"]
 }

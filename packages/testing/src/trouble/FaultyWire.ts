@@ -4,162 +4,221 @@
 import { Transport } from "@postern/core"
 import * as Bytes from "effect/Bytes"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type { Fault, Plan, Side, TlsProblem } from "./Faults.ts"
+import type { Fault, Inserted, Plan, Side, TlsProblem } from "./Faults.ts"
 
-/** A fault at a place. */
-type Point = Extract<Fault, { readonly at: number }>
+type Tagged<T extends Fault["_tag"]> = Extract<Fault, { readonly _tag: T }>
 
-/** What a place parts: octets that pass, and what happens then. */
-type Part = Uint8Array | Point
+/** What happens at a place between two octets. */
+type Point = Tagged<"Cut" | "Stall" | "Delay" | "Insert" | "HalfClose">
 
-const failed = (reason: Transport.TransportProblem) => Effect.fail(new Transport.TransportError({ reason }))
+const isPoint = (fault: Fault): fault is Point => "at" in fault && fault._tag !== "Corrupt"
+
+const sideOf = (point: Point): Side => point._tag === "HalfClose" ? "sent" : point.side
 
 const reset = { _tag: "Broken", code: "ECONNRESET", detail: "reset by a fault" } as const
 const pipe = { _tag: "Broken", code: "EPIPE", detail: "nothing can be written any more" } as const
 
-const sideOf = (fault: Point): Side => fault._tag === "HalfClose" ? "sent" : fault.side
+const failed = (reason: Transport.TransportProblem) => Effect.fail(new Transport.TransportError({ reason }))
+
+const nothing = new Uint8Array(0)
+
+/** What becomes of the octets of one side. */
+class Course {
+  /** How many have passed. */
+  passed = 0
+  /** What is still to happen, in order. */
+  readonly points: Array<Point>
+  readonly #corrupt: ReadonlyArray<Tagged<"Corrupt">>
+  /** At most so many at a time. */
+  readonly size: number
+  readonly lag: number
+
+  constructor(plan: Plan, side: Side) {
+    this.points = plan.filter(isPoint).filter((point) => sideOf(point) === side).toSorted((a, b) => a.at - b.at)
+    this.#corrupt = plan.filter((fault) => fault._tag === "Corrupt").filter((fault) => fault.side === side)
+    const sizes = plan.map((fault) =>
+      fault._tag === "Split" && fault.side === side || fault._tag === "SlowReader" && side === "sent"
+        ? Math.max(1, fault.size)
+        : Number.POSITIVE_INFINITY
+    )
+    this.size = Math.min(...sizes, Number.POSITIVE_INFINITY)
+    this.lag = sum(plan.filter((fault) => fault._tag === "Lag").filter((fault) => fault.side === side))
+  }
+
+  /** What happens before the next octet. */
+  get due(): Point | undefined {
+    const [point] = this.points
+    return point !== undefined && point.at <= this.passed ? point : undefined
+  }
+
+  /** As many of these octets as pass before anything happens. */
+  next(bytes: Uint8Array): Uint8Array {
+    const [point] = this.points
+    const until = point === undefined ? bytes.length : point.at - this.passed
+    const some = bytes.subarray(0, Math.min(until, this.size))
+    const changes = this.#corrupt.filter(({ at }) => at >= this.passed && at < this.passed + some.length)
+    if (changes.length === 0) return some
+    const changed = new Uint8Array(some)
+    for (const { at, xor } of changes) changed[at - this.passed] = (changed[at - this.passed] ?? 0) ^ xor
+    return changed
+  }
+}
+
+const sum = (faults: ReadonlyArray<{ readonly millis: number }>): number =>
+  faults.reduce((all, { millis }) => all + millis, 0)
 
 export class FaultyWire implements Transport.Wire {
   readonly #wire: Transport.Wire
-  readonly #plan: Plan
-  readonly #close: Effect.Effect<void>
-  readonly #passed = { sent: 0, received: 0 }
-  readonly #points: { readonly [S in Side]: Array<Point> }
-  /** What was received and not read, in order. */
-  readonly #inbox: Array<Part> = []
+  readonly #closeInner: Effect.Effect<void>
+  readonly #sent: Course
+  readonly #received: Course
+  /** Milliseconds in which arrivals are collected; how long the server takes for each piece. */
+  readonly #merge: number
+  readonly #slow: number
+  readonly #tls: TlsProblem | undefined
+  /** What has arrived and was not read. */
+  #held: Uint8Array = nothing
   #halfClosed = false
   #ended: "reset" | "close" | undefined = undefined
 
-  constructor(wire: Transport.Wire, plan: Plan, close: Effect.Effect<void>) {
+  constructor(wire: Transport.Wire, plan: Plan, closeInner: Effect.Effect<void>) {
     this.#wire = wire
-    this.#plan = plan
-    this.#close = close
-    const points = plan.filter((fault) => "at" in fault).toSorted((a, b) => a.at - b.at)
-    const of = (side: Side) => points.filter((point) => sideOf(point) === side)
-    this.#points = { sent: of("sent"), received: of("received") }
-    this.#inbox.push(...this.#parts("received", new Uint8Array(0)))
+    this.#closeInner = closeInner
+    this.#sent = new Course(plan, "sent")
+    this.#received = new Course(plan, "received")
+    this.#merge = Math.max(...plan.map((fault) => fault._tag === "Merge" ? fault.millis : 0), 0)
+    this.#slow = sum(plan.filter((fault) => fault._tag === "SlowReader"))
+    this.#tls = plan.find((fault) => fault._tag === "TlsFailure")?.problem
   }
 
+  /** What happens before the first octet. */
+  readonly begin: Effect.Effect<void, Transport.TransportError> = Effect.suspend(() => {
+    const { due } = this.#received
+    return due?._tag === "Cut" ? this.#end(due.how) : this.#afterwards()
+  })
+
+  /** Behind its scope nothing works. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.#held = nothing
+    return this.#end("reset")
+  })
+
   readonly read: Effect.Effect<Uint8Array, Transport.TransportError> = Effect.suspend(() => {
-    const [part] = this.#inbox
-    if (part === undefined) {
-      if (this.#ended !== undefined) return this.#over("received")
-      return Effect.flatMap(this.#arriving, (bytes) => {
-        this.#inbox.push(...this.#parts("received", bytes))
-        return this.read
-      })
-    }
-    if (part instanceof Uint8Array) {
-      this.#inbox.shift()
-      return Effect.succeed(part)
-    }
-    // Not before it is over: an interrupted read loses nothing.
-    return Effect.flatMap(this.#happen(part), () => {
-      this.#inbox.shift()
-      return this.read
-    })
+    const { due } = this.#received
+    if (this.#ended !== undefined && (due !== undefined || this.#held.length === 0)) return this.#over("received")
+    if (due?._tag === "Insert" && due.what.length > 0) return this.#give(octetsOf(due.what), 0, 1)
+    if (due !== undefined) return Effect.andThen(this.#happen(this.#received, due), this.read)
+    if (this.#held.length === 0) return Effect.andThen(this.#arrival(), this.read)
+    const some = this.#received.next(this.#held)
+    return this.#give(some, some.length, 0)
   })
 
   readonly write = (bytes: Uint8Array): Effect.Effect<void, Transport.TransportError> =>
-    Effect.suspend(() =>
-      Effect.forEach(
-        this.#parts("sent", bytes),
-        (part) => part instanceof Uint8Array ? this.#put(part) : this.#happen(part),
-        { discard: true }
-      )
-    )
+    this.#sent.lag > 0 ? Effect.andThen(Effect.sleep(this.#sent.lag), this.#send(bytes)) : this.#send(bytes)
 
   readonly upgradeTls = (options: Transport.TlsOptions): Effect.Effect<Transport.TlsFacts, Transport.TransportError> =>
     Effect.suspend(() => {
       if (this.#ended !== undefined) return this.#over("received")
-      const failure = this.#plan.find((fault) => fault._tag === "TlsFailure")
-      if (failure?._tag === "TlsFailure") {
-        return Effect.andThen(this.#end("reset"), failed(tlsProblem(failure.problem)))
+      const arrived = this.#received.due
+      const plaintext = arrived?._tag === "Insert" ? octetsOf(arrived.what) : this.#held
+      if (plaintext.length > 0) return this.#fail({ _tag: "PlaintextBuffered", bytes: plaintext })
+      // A handshake goes both ways.
+      for (const course of [this.#sent, this.#received]) {
+        const { due } = course
+        if (due !== undefined) return Effect.andThen(this.#happen(course, due), this.upgradeTls(options))
       }
-      const held = this.#inbox.filter((part) => part instanceof Uint8Array)
-      if (held.length > 0) return failed({ _tag: "PlaintextBuffered", bytes: Bytes.concat(held) })
-      return this.#wire.upgradeTls(options)
+      if (this.#halfClosed) return this.#fail(pipe)
+      if (this.#tls === "silence") return Effect.never
+      return this.#tls === undefined ? this.#wire.upgradeTls(options) : this.#fail(tlsProblem(this.#tls))
     })
 
-  /** What comes from the server, collected where a plan says so. */
-  get #arriving(): Effect.Effect<Uint8Array, Transport.TransportError> {
-    const merge = this.#plan.find((fault) => fault._tag === "Merge")
-    if (merge?._tag !== "Merge") return this.#wire.read
-    const more = (all: ReadonlyArray<Uint8Array>): Effect.Effect<Uint8Array> =>
-      Effect.flatMap(
-        // Its end is met by the next read.
-        Effect.timeoutOption(Effect.option(this.#wire.read), merge.millis),
-        (next) =>
-          Option.isSome(Option.flatten(next))
-            ? more([...all, Option.getOrThrow(Option.flatten(next))])
-            : Effect.succeed(Bytes.concat(all))
+  #send(bytes: Uint8Array): Effect.Effect<void, Transport.TransportError> {
+    return Effect.suspend(() => {
+      if (bytes.length === 0) return Effect.void
+      if (this.#ended !== undefined) return this.#over("sent")
+      if (this.#halfClosed) return failed(pipe)
+      const { due } = this.#sent
+      if (due !== undefined) return Effect.andThen(this.#happen(this.#sent, due), this.#send(bytes))
+      const some = this.#sent.next(bytes)
+      this.#sent.passed += some.length
+      const write = this.#wire.write(some)
+      return (this.#slow > 0 ? Effect.andThen(Effect.sleep(this.#slow), write) : write).pipe(
+        Effect.andThen(this.#afterwards()),
+        Effect.andThen(this.#send(bytes.subarray(some.length)))
       )
-    return Effect.flatMap(this.#wire.read, (first) => more([first]))
+    })
   }
 
-  #put(bytes: Uint8Array): Effect.Effect<void, Transport.TransportError> {
-    if (this.#ended !== undefined) return this.#over("sent")
-    if (this.#halfClosed) return failed(pipe)
-    const slow = this.#plan.find((fault) => fault._tag === "SlowReader")
-    if (slow?._tag !== "SlowReader") return this.#wire.write(bytes)
-    return Effect.forEach(
-      pieces(bytes, slow.size),
-      (piece) => Effect.andThen(Effect.sleep(slow.millis), this.#wire.write(piece)),
-      { discard: true }
-    )
-  }
-
-  // Cuts octets at the places where something happens, and into the sizes that may pass.
-  #parts(side: Side, bytes: Uint8Array): ReadonlyArray<Part> {
-    const parts: Array<Part> = []
-    const from = this.#passed[side]
-    const changed = new Uint8Array(bytes)
-    let done = 0
-    const points = this.#points[side]
-    const to = from + bytes.length
-    for (let point = points[0]; point !== undefined; point = points[0]) {
-      // A change of an octet waits for the octet; all else happens as soon as those before it have passed.
-      if (point._tag === "Corrupt" ? point.at >= to : point.at > to) break
-      points.shift()
-      // A point that was passed by is one of the same place as another.
-      const at = Math.max(done, point.at - from)
-      if (point._tag === "Corrupt") {
-        changed[at] = (changed[at] ?? 0) ^ point.xor
-        continue
+  // A stall and a delay wait for the octet that they keep; the others happen as soon as those before it were sent.
+  #afterwards(): Effect.Effect<void, Transport.TransportError> {
+    return Effect.suspend(() => {
+      const { due } = this.#sent
+      if (due === undefined || due._tag === "Stall" || due._tag === "Delay" || this.#ended !== undefined) {
+        return Effect.void
       }
-      if (at > done) parts.push(changed.subarray(done, at))
-      done = at
-      parts.push(point._tag === "Insert" ? new TextEncoder().encode(point.text) : point)
-    }
-    if (done < changed.length) parts.push(changed.subarray(done))
-    this.#passed[side] = to
-    const split = this.#plan.find((fault) => fault._tag === "Split" && fault.side === side)
-    const size = split?._tag === "Split" ? split.size : Number.POSITIVE_INFINITY
-    return parts.flatMap((part): ReadonlyArray<Part> => part instanceof Uint8Array ? pieces(part, size) : [part])
+      return Effect.andThen(this.#happen(this.#sent, due), this.#afterwards())
+    })
   }
 
-  #happen(point: Point): Effect.Effect<void, Transport.TransportError> {
+  // Takes what comes from the server. What is interrupted behind that has it held.
+  #arrival(): Effect.Effect<void, Transport.TransportError> {
+    const arrive = Effect.uninterruptibleMask((restore) =>
+      Effect.map(restore(this.#wire.read), (bytes) => {
+        this.#held = Bytes.concat([this.#held, bytes])
+      })
+    )
+    // An end that comes meanwhile is met by the next read.
+    const more = Effect.ignore(Effect.timeoutOption(Effect.forever(arrive), this.#merge))
+    const merged = this.#merge > 0 ? Effect.andThen(arrive, more) : arrive
+    return this.#received.lag > 0 ? Effect.andThen(merged, Effect.sleep(this.#received.lag)) : merged
+  }
+
+  // With the last octets before a cut, the connection ends: the client's next write is not to reach the server.
+  #give(bytes: Uint8Array, octets: number, points: number): Effect.Effect<Uint8Array, Transport.TransportError> {
+    const course = this.#received
+    const next = course.points[points]
+    const cut = next?._tag === "Cut" && next.at <= course.passed + octets ? next : undefined
+    const given = Effect.sync(() => {
+      this.#held = this.#held.subarray(octets)
+      course.passed += octets
+      course.points.splice(0, points)
+      return bytes
+    })
+    return cut === undefined ? given : Effect.andThen(this.#end(cut.how), given)
+  }
+
+  // A point is done with only when it is over: what interrupts it does not get past it.
+  #happen(course: Course, point: Point): Effect.Effect<void, Transport.TransportError> {
+    return Effect.andThen(this.#effect(course, point), Effect.sync(() => void course.points.shift()))
+  }
+
+  #effect(course: Course, point: Point): Effect.Effect<void, Transport.TransportError> {
     switch (point._tag) {
       case "Cut":
-        // The client's write was the last that arrived; it is told by what it does next.
-        return Effect.andThen(this.#end(point.how), point.side === "received" ? this.#over("received") : Effect.void)
+        return this.#end(point.how)
       case "Stall":
         return Effect.never
       case "Delay":
         return Effect.sleep(point.millis)
-      case "HalfClose":
-        this.#halfClosed = true
-        return Effect.void
-      case "Corrupt":
       case "Insert":
-        return Effect.void
+        return course === this.#sent ? this.#wire.write(octetsOf(point.what)) : Effect.void
+      case "HalfClose":
+        return Effect.sync(() => {
+          this.#halfClosed = true
+        })
     }
   }
 
   #end(how: "reset" | "close"): Effect.Effect<void> {
-    this.#ended ??= how
-    return this.#close
+    return Effect.uninterruptible(Effect.suspend(() => {
+      this.#ended ??= how
+      return this.#closeInner
+    }))
+  }
+
+  #fail(reason: Transport.TransportProblem): Effect.Effect<never, Transport.TransportError> {
+    this.#held = nothing
+    return Effect.andThen(this.#end(reason._tag === "Closed" ? "close" : "reset"), failed(reason))
   }
 
   #over(side: Side): Effect.Effect<never, Transport.TransportError> {
@@ -167,19 +226,19 @@ export class FaultyWire implements Transport.Wire {
   }
 }
 
-const pieces = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> => {
-  const all: Array<Uint8Array> = []
-  const step = Math.max(1, size)
-  for (let at = 0; at < bytes.length; at += step) all.push(bytes.subarray(at, at + step))
-  return all
-}
+const octetsOf = (what: Inserted): Uint8Array =>
+  typeof what === "string" ? new TextEncoder().encode(what) : Uint8Array.from(what)
 
-const tlsProblem = (problem: TlsProblem): Transport.TransportProblem => {
+const tlsProblem = (problem: Exclude<TlsProblem, "silence">): Transport.TransportProblem => {
   switch (problem) {
     case "handshake":
       return { _tag: "HandshakeFailed", code: "ERR_SSL_NO_CIPHER_MATCH", detail: "failed by a fault" }
+    case "not-tls":
+      return { _tag: "NotTls", firstBytes: undefined }
     case "reset":
       return reset
+    case "close":
+      return { _tag: "Closed" }
     default:
       return { _tag: "CertificateRefused", problem, detail: "refused by a fault" }
   }
