@@ -97,6 +97,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "FaultyWire",
     "HostileReplies",
     "Law",
+    "LineCutter",
     "LogSession",
     "LogShape",
     "MailKit",

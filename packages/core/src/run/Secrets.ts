@@ -15,9 +15,16 @@ const shortest = 4
 
 const tokens = /[\w+/.~-]{16,}=*/g
 
+/** What parts the messages of PLAIN, of XOAUTH2 and OAUTHBEARER, and a token from what announces it. */
+const separators = /[\0\u0001]|Bearer /
+
+// Its parts are no secrets, and the server's challenge begins with one of them.
+const ntlm = "NTLMSSP\0"
+
 const hidden = "<redacted>"
 
 const utf8 = new TextEncoder()
+const windows1252 = new TextDecoder("latin1")
 
 /** The secrets of one connection's authentication. Private in fact: whoever prints a connection prints its fields. */
 export class Secrets {
@@ -34,12 +41,10 @@ export class Secrets {
     if (secret === undefined) return
     const whole = Redacted.value(secret)
     const text = textOf(whole)
-    // NUL parts what PLAIN says; other mechanisms have digests, proofs and tokens somewhere in their text, against
-    // which passwords can be tried, or which are as good as one.
-    const parts = [...text.split("\0"), ...text.match(tokens) ?? []].map((part) => utf8.encode(part))
-    const found = [whole, ...parts].flatMap((
-      bytes
-    ) => [textOf(bytes), Base64.encode(bytes).replace(/=+$/, ""), Hex.encode(bytes)])
+    // Other mechanisms than PLAIN have digests, proofs and tokens somewhere in their text, against which passwords
+    // can be tried, or which are as good as one.
+    const parts = text.startsWith(ntlm) ? [] : [...text.split(separators), ...text.match(tokens) ?? []]
+    const found = [whole, ...parts.map((part) => utf8.encode(part))].flatMap(forms)
     this.#pieces = [...new Set([...this.#pieces, ...found.filter(({ length }) => length >= shortest)])]
       .toSorted((a, b) => b.length - a.length)
   }
@@ -63,4 +68,29 @@ export class Secrets {
   without(line: string): string {
     return this.#pieces.reduce((text, piece) => text.replaceAll(piece, hidden), line)
   }
+}
+
+/** How octets may stand in a line: as text, however that is read, in base64, in hex, percent-encoded. */
+const forms = (bytes: Uint8Array): ReadonlyArray<string> => {
+  const text = textOf(bytes)
+  const hex = Hex.encode(bytes)
+  return [
+    text,
+    // A line with octets that are no UTF-8 is read octet by octet.
+    windows1252.decode(bytes),
+    Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""),
+    ...[0, 1, 2].flatMap((before) => inBase64(bytes, before)),
+    hex,
+    hex.toUpperCase(),
+    encodeURIComponent(text)
+  ]
+}
+
+/** Base64 where so many octets stand before: with its last character, and without it, as what follows may change it. */
+const inBase64 = (bytes: Uint8Array, before: number): ReadonlyArray<string> => {
+  const shifted = new Uint8Array(before + bytes.length)
+  shifted.set(bytes, before)
+  const encoded = Base64.encode(shifted).replace(/=+$/, "")
+  const first = before === 0 ? 0 : before + 1
+  return [encoded.slice(first), encoded.slice(first, Math.floor(shifted.length * 4 / 3))]
 }

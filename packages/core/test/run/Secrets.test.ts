@@ -174,6 +174,40 @@ describe("hiding", () => {
     assert.strictEqual(shown.lines[0], "<redacted> is wrong")
   })
 
+  it("is of every way in which a line can have it", () => {
+    const password = "p\u00e4\u00dfw\u00f6rd~Lang"
+    const secrets = new Secrets()
+    secrets.learn(Result.getOrThrow(Command.auth("PLAIN", Redacted.make(utf8.encode(`\0tim\0${password}`)))))
+    const shown = (bytes: Uint8Array) => {
+      const decoder = Reply.decoder()
+      decoder.push(Buffer.concat([Buffer.from("535 "), bytes, Buffer.from("\r\n")]))
+      const read = decoder.next()
+      return read === undefined ? "" : secrets.hide("Auth", Result.getOrThrow(read)).lines[0]
+    }
+    const secret = Buffer.from(password)
+    assert.strictEqual(shown(secret), "<redacted>")
+    // Not UTF-8 as a whole, so that it is read octet by octet.
+    assert.strictEqual(shown(Buffer.concat([Buffer.from([0xff]), secret])), "\u00ff<redacted>")
+    assert.strictEqual(shown(Buffer.from(password, "latin1")), "<redacted>")
+    assert.strictEqual(shown(Buffer.from(hex(secret).toUpperCase())), "<redacted>")
+    assert.strictEqual(shown(Buffer.from(encodeURIComponent(password))), "<redacted>")
+    for (const before of ["", "x", "xx"]) {
+      const encoded = Buffer.concat([Buffer.from(before), secret, Buffer.from(" is wrong")]).toString("base64")
+      assert.match(shown(Buffer.from(encoded)), /^.{0,3}<redacted>.*$/)
+      for (let at = 0; at < secret.length - 5; at++) {
+        const some = Buffer.from(base64(secret.subarray(at, at + 6)))
+        assert.notInclude(shown(Buffer.from(encoded)), some.toString())
+      }
+    }
+  })
+
+  it("is not of NTLM's name, with which its challenge begins", () => {
+    const secrets = new Secrets()
+    secrets.learn(Command.authResponse(Redacted.make(utf8.encode("NTLMSSP\0\u0001\0\0\0"))))
+    const challenge = Reply.make(535, Buffer.from("NTLMSSP\0\u0002").toString("base64"))
+    assert.deepStrictEqual(secrets.hide("AuthResponse", challenge), challenge)
+  })
+
   it("hides nothing before anything was said", () => assert.strictEqual(secrets.hide("Auth", reply), reply))
 
   it("leaves short words, and all that is not about authentication", () => {

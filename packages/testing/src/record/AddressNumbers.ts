@@ -2,40 +2,75 @@
  * Addresses replaced by numbers in the order in which they first appear: a replay that goes
  * the same way numbers them the same.
  */
-import { Address, CommandLine } from "@postern/core"
-import * as Result from "effect/Result"
+import { Command } from "@postern/core"
 
-/** The numbers of one recording. */
+// A path in angle brackets, or what a client sends in place of one.
+const envelope =
+  /^(?:MAIL[ \t]+FROM|RCPT[ \t]+TO)[ \t]*:[ \t]*(?:<(?:@[^:>]*:)?((?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^"<>[])*)>|([^\s<>]+))/i
+const query = /^(?:VRFY|EXPN)[ \t]+(?:[^<]*<([^<>]*)>|(.*))/i
+/** Parameters that name an address, in xtext (RFC 3461 §4.2, RFC 4954 §5). */
+const parameter = /[ \t](?:AUTH=|ORCPT=[^;\s]*;)([^\s<>]+)/gi
+
+const unfit = /[\w.+@-]/
+
+/** The numbers of one recording. Letters of ASCII in either case are the same: servers fold them. */
 export class AddressNumbers {
+  /** By address, folded. */
   readonly #numbers = new Map<string, string>()
+  #count = 0
 
   /** The line of a client with its addresses numbered. */
   ofClient(line: string): string {
-    const decoded = CommandLine.decode(line)
-    if (Result.isFailure(decoded)) return this.ofServer(line)
-    const command = decoded.success
-    switch (command._tag) {
-      case "Mail":
-        if (command.reversePath !== null) this.#learn(Address.format(command.reversePath))
-        break
-      case "Rcpt":
-        if (command.forwardPath !== "postmaster") this.#learn(Address.format(command.forwardPath))
-        break
-      case "Vrfy":
-      case "Expn":
-        this.#learn(command.argument)
+    const path = envelope.exec(line)
+    if (path !== null) {
+      this.#learn(path[1] ?? path[2] ?? "")
+      for (const [, value = ""] of line.slice(path[0].length).matchAll(parameter)) {
+        this.#learn(Command.fromXtext(value) ?? value, value)
+      }
     }
-    return this.ofServer(line)
+    const asked = query.exec(line)
+    if (asked !== null) this.#learn(asked[1] ?? (asked[2] ?? "").trim().replace(/[ \t]SMTPUTF8$/i, "").trim())
+    // The verb is no address, whatever somebody asked about.
+    const from = /^\S*/.exec(line)?.[0].length ?? 0
+    return line.slice(0, from) + this.#replace(line.slice(from))
   }
 
-  /** The line of a server with those addresses numbered that a client has named. */
-  ofServer(line: string): string {
-    let text = line
-    for (const [address, number] of this.#numbers) text = text.replaceAll(address, number)
-    return text
+  /** The text of a server with those addresses numbered that a client has named. */
+  ofServer(text: string): string {
+    return this.#replace(text)
   }
 
-  #learn(address: string): void {
-    if (!this.#numbers.has(address)) this.#numbers.set(address, `address-${this.#numbers.size + 1}`)
+  #replace(text: string): string {
+    let [shown, low] = [text, folded(text)]
+    for (const [address, number] of this.#numbers) {
+      let from = 0
+      for (let at = low.indexOf(address); at !== -1; at = low.indexOf(address, from)) {
+        const end = at + address.length
+        if (stands(low, at, end)) {
+          shown = shown.slice(0, at) + number + shown.slice(end)
+          low = low.slice(0, at) + number + low.slice(end)
+          from = at + number.length
+        } else {
+          from = at + 1
+        }
+      }
+    }
+    return shown
+  }
+
+  /** An address and another way to write it. */
+  #learn(address: string, written = address): void {
+    if (address === "" || folded(address) === "postmaster") return
+    const number = this.#numbers.get(folded(address)) ?? `address-${++this.#count}`
+    for (const way of [address, written]) {
+      if (!this.#numbers.has(folded(way))) this.#numbers.set(folded(way), number)
+    }
   }
 }
+
+// Not toLowerCase, which changes the length of some texts.
+const folded = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+
+/** Whether it stands for itself, and is no part of another address or of a word; a dot may end a sentence. */
+const stands = (text: string, at: number, end: number): boolean =>
+  !unfit.test(text[at - 1] ?? "") && !unfit.test(text[end] === "." ? text[end + 1] ?? "" : text[end] ?? "")

@@ -198,11 +198,7 @@ class Keeper {
     const kept = this.#kept.get(connection)
     if (kept === undefined || kept.truncated) return
     const at = Number(this.#clock.monotonicTimeNanosUnsafe() - this.#start) / 1_000_000
-    kept.octets += event._tag === "Sent" || event._tag === "Received"
-      ? event.data.length
-      : event._tag === "ContentSent"
-      ? event.whole?.length ?? 0
-      : 0
+    kept.octets += sizeOf(event)
     kept.truncated = kept.events.length >= (this.#options.events ?? 4096) || kept.octets > mostOctets
     kept.events.push(
       kept.truncated
@@ -251,6 +247,21 @@ class Keeper {
       },
       events
     }
+  }
+}
+
+const sizeOf = (event: Bare<Recording.Event>): number => {
+  switch (event._tag) {
+    case "Sent":
+    case "Received":
+      return event.data.length
+    case "SentHidden":
+    case "ReceivedHidden":
+      return event.line.length + (event.hidden.sealed?.length ?? 0)
+    case "ContentSent":
+      return event.whole?.length ?? 0
+    default:
+      return 0
   }
 }
 
@@ -318,8 +329,20 @@ class RecordedWire implements Transport.Wire {
     return Effect.tapError(effect, ({ reason }) =>
       Effect.sync(() => {
         this.#said(this.#redactor.flush())
-        this.#keep({ _tag: "Failed", operation, problem: reason })
+        this.#keep({ _tag: "Failed", operation, problem: this.#shown(reason) })
       }))
+  }
+
+  // What had arrived before a handshake may be an echo.
+  #shown(problem: Transport.TransportProblem): Transport.TransportProblem {
+    switch (problem._tag) {
+      case "NotTls":
+        return { ...problem, firstBytes: problem.firstBytes && this.#redactor.unread(problem.firstBytes) }
+      case "PlaintextBuffered":
+        return { ...problem, bytes: this.#redactor.unread(problem.bytes) }
+      default:
+        return problem
+    }
   }
 
   #said(all: ReadonlyArray<Said>): void {

@@ -5,14 +5,20 @@
  * It follows the session line by line in both directions: which reply answers which command,
  * what is a response within AUTH, where content begins and ends. It keeps a line that is not
  * complete, up to 64 KiB, and nothing of content but its hash unless that is to be kept whole.
+ *
+ * Where a server may say again what it was told in AUTH, what it says is looked through: its
+ * replies to AUTH, those that nothing was asked for, and from then on all that is no reply.
+ * What cannot be looked through, since it was cut, is hidden. All other octets are kept exactly.
  */
-import { CommandLine, Reply, Secrets } from "@postern/core"
+import { Command, CommandLine, Secrets } from "@postern/core"
 import * as Bytes from "effect/Bytes"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Crypto from "node:crypto"
 import * as DataContent from "../server/DataContent.ts"
 import type { AddressNumbers } from "./AddressNumbers.ts"
 import type { Key } from "./Key.ts"
+import { LineCutter, type Piece } from "./LineCutter.ts"
 import type { Event, Hidden, Policy } from "./Recording.ts"
 
 type Bare<E> = E extends unknown ? Omit<E, "at" | "connection"> : never
@@ -49,22 +55,28 @@ interface Content {
   readonly whole: Array<Uint8Array> | undefined
 }
 
-const LF = 10
-const empty = new Uint8Array(0)
-const utf8 = new TextEncoder()
+// A code as core's decoder takes it, what separates it, the text, and the end of the line.
+const replyLine = /^([2-5]\d\d)(?!\d)([ \t-]?)([^]*?)(\r?\n|)$/
+const authLine = /^[ \t]*AUTH[ \t]+(\S+)(?:[ \t]+([^ \t][^]*)|[ \t]*)$/i
+
 // One character an octet: lines are cut and put together again without loss.
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
 const octetsOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"))
+const withoutEnd = (text: string): string => text.replace(/\r?\n$/, "")
 
 /** One connection. */
 export class Redactor {
   readonly #options: Options
   readonly #secrets = new Secrets.Secrets()
-  #fromClient: Uint8Array = empty
-  #fromServer: Uint8Array = empty
+  readonly #fromClient = new LineCutter(longestLine)
+  readonly #fromServer = new LineCutter(longestLine)
+  /** The pieces of a long line that follow its first are hidden with it. */
+  readonly #hiding = { client: false, server: false }
   #awaited: Array<Awaited> = ["greeting"]
   #mechanism = ""
+  /** The client has given something away. */
+  #told = false
   /** The client's next line is a response. */
   #challenged = false
   #content: Content | undefined = undefined
@@ -78,17 +90,14 @@ export class Redactor {
   /** The client wrote these octets. */
   sent(bytes: Uint8Array): ReadonlyArray<Said> {
     const said = new Lines("Sent")
-    let at = 0
-    while (at < bytes.length) {
+    for (let at = 0; at < bytes.length;) {
       if (this.#content !== undefined) {
         at = this.#takeContent(this.#content, bytes, at, said)
         continue
       }
-      const end = bytes.indexOf(LF, at)
-      const line = Bytes.concat([this.#fromClient, bytes.subarray(at, end === -1 ? bytes.length : end + 1)])
-      at = end === -1 ? bytes.length : end + 1
-      this.#fromClient = end === -1 && line.length <= longestLine ? line : empty
-      if (this.#fromClient.length === 0) this.#clientLine(line, said)
+      const { next, piece } = this.#fromClient.take(bytes, at)
+      at = next
+      if (piece !== undefined) this.#clientPiece(piece, said)
     }
     return said.done()
   }
@@ -97,13 +106,16 @@ export class Redactor {
   received(bytes: Uint8Array): ReadonlyArray<Said> {
     const said = new Lines("Received")
     for (let at = 0; at < bytes.length;) {
-      const end = bytes.indexOf(LF, at)
-      const line = Bytes.concat([this.#fromServer, bytes.subarray(at, end === -1 ? bytes.length : end + 1)])
-      at = end === -1 ? bytes.length : end + 1
-      this.#fromServer = end === -1 && line.length <= longestLine ? line : empty
-      if (this.#fromServer.length === 0) this.#serverLine(line, said)
+      const { next, piece } = this.#fromServer.take(bytes, at)
+      at = next
+      if (piece !== undefined) this.#serverPiece(piece, said)
     }
     return said.done()
+  }
+
+  /** Octets of the server that no reply was made of, for an error: as many stars where they can hold a secret. */
+  unread(bytes: Uint8Array): Uint8Array {
+    return this.#told ? new Uint8Array(bytes.length).fill(0x2a) : bytes
   }
 
   /** Octets from the client of which no event was made yet: of an unfinished line, or of content. */
@@ -113,29 +125,28 @@ export class Redactor {
 
   /** TLS is on: of what was said before nothing is waited for. */
   tlsEstablished(): void {
-    const greeted = this.#awaited[0] !== "greeting"
-    this.#awaited = greeted ? [] : ["greeting"]
-    this.#fromClient = empty
-    this.#fromServer = empty
+    this.#awaited = this.#awaited[0] === "greeting" ? ["greeting"] : []
+    this.#fromClient.clear()
+    this.#fromServer.clear()
     this.#challenged = false
     this.#content = undefined
   }
 
   /** What was kept back, when no more will come. */
   flush(): ReadonlyArray<Said> {
-    const [fromClient, fromServer] = [this.#fromClient, this.#fromServer]
     const sent = new Lines("Sent")
     const received = new Lines("Received")
-    this.#fromClient = empty
-    this.#fromServer = empty
-    if (fromClient.length > 0) this.#clientLine(fromClient, sent)
+    const fromClient = this.#fromClient.flush()
+    const fromServer = this.#fromServer.flush()
+    if (fromClient !== undefined) this.#clientPiece(fromClient, sent)
     if (this.#content !== undefined) this.#endContent(this.#content, sent)
-    if (fromServer.length > 0) this.#serverLine(fromServer, received)
+    if (fromServer !== undefined) this.#serverPiece(fromServer, received)
     return [...sent.done(), ...received.done()]
   }
 
-  #hide(octets: Uint8Array, sealed: boolean): Hidden {
+  #hide(text: string, sealed: boolean): Hidden {
     const { key } = this.#options
+    const octets = octetsOf(text)
     return {
       octets: octets.length,
       ...key === undefined ? {} : { hash: key.hash(octets) },
@@ -143,30 +154,39 @@ export class Redactor {
     }
   }
 
-  #clientLine(line: Uint8Array, said: Lines): void {
-    const text = latin1(line)
-    const body = text.replace(/\r?\n$/, "")
-    if (this.#challenged) {
+  #clientPiece({ first, octets }: Piece, said: Lines): void {
+    const body = withoutEnd(latin1(octets))
+    if (!first) return this.#hiding.client ? this.#tell("", body, said) : said.octets(octets)
+    this.#hiding.client = false
+    // A client may respond without waiting for the challenge.
+    const responds = this.#challenged
+      || (this.#awaited.includes("auth") && Result.isFailure(CommandLine.decode(body)))
+    if (responds) {
       this.#challenged = false
       this.#awaited.push("auth")
-      if (body === "*") return said.octets(line)
-      const decoded = CommandLine.decodeAuth(body)
-      if (Result.isSuccess(decoded)) this.#secrets.learn(decoded.success)
-      return said.hidden({ _tag: "SentHidden", line: "", hidden: this.#hide(octetsOf(body), false) })
+      return body === "*" ? said.octets(octets) : this.#tell("", body, said)
     }
-    const auth = /^AUTH[ \t]+(\S+)(?:[ \t]+(.+))?$/is.exec(body)
-    if (auth !== null) {
-      this.#mechanism = (auth[1] ?? "").toUpperCase()
+    const [, mechanism, initial] = authLine.exec(body) ?? []
+    if (mechanism !== undefined) {
+      this.#mechanism = mechanism.toUpperCase()
       this.#awaited.push("auth")
-      const initial = auth[2]
-      if (initial === undefined) return said.octets(line)
-      const decoded = CommandLine.decode(body)
-      if (Result.isSuccess(decoded)) this.#secrets.learn(decoded.success)
-      const hidden = this.#hide(octetsOf(initial), false)
-      return said.hidden({ _tag: "SentHidden", line: body.slice(0, body.length - initial.length), hidden })
+      return initial === undefined
+        ? said.octets(octets)
+        : this.#tell(body.slice(0, body.length - initial.length), initial, said)
     }
     this.#follow(body)
-    said.octets(this.#options.policy.addresses === "kept" ? line : this.#numbered(line, "client"))
+    said.octets(this.#numbered(octets, 0, "client"))
+  }
+
+  // The client gives something away.
+  #tell(line: string, secret: string, said: Lines): void {
+    // What is no base64 may be the secret itself.
+    for (const octets of [new Uint8Array(Buffer.from(secret, "base64")), octetsOf(secret)]) {
+      this.#secrets.learn(Command.authResponse(Redacted.make(octets)))
+    }
+    this.#told = true
+    this.#hiding.client = true
+    said.hidden({ _tag: "SentHidden", line, hidden: this.#hide(secret, false) })
   }
 
   // What the command waits for, and whether content follows it at once.
@@ -221,32 +241,36 @@ export class Redactor {
     said.hidden({ _tag: "ContentSent", octets, sha256: hash.digest("hex"), ...kept })
   }
 
-  #serverLine(line: Uint8Array, said: Lines): void {
-    const text = latin1(line)
-    const [, digits = "", separator = "", rest = "", end = ""] = /^(\d{3})([ \t-]?)([^]*?)(\r?\n|)$/.exec(text) ?? []
-    const awaited = this.#awaited[0]
-    if (digits === "") {
-      // No reply. Within AUTH it can be part of an echo.
-      if (awaited !== "auth") return said.octets(this.#numbered(line, "server"))
-      return said.hidden({
-        _tag: "ReceivedHidden",
-        line: "",
-        hidden: this.#hide(octetsOf(text.replace(/\r?\n$/, "")), true)
-      })
+  #serverPiece({ first, last, octets }: Piece, said: Lines): void {
+    const text = latin1(octets)
+    if (!first) return this.#hiding.server ? this.#conceal("", withoutEnd(text), false, said) : said.octets(octets)
+    const [, digits = "", separator = "", rest = "", end = ""] = replyLine.exec(text) ?? []
+    if (digits === "") return this.#noReply(octets, last, said)
+    const inAuth = (this.#awaited[0] ?? (this.#told ? "auth" : "other")) === "auth"
+    this.#hiding.server = inAuth && !last
+    if (separator !== "-") this.#answered(Number(digits))
+    const line = `${digits}${separator}`
+    if (!inAuth) return said.octets(this.#numbered(octets, line.length, "server"))
+    const shown = this.#secrets.without(rest)
+    const challenge = digits === "334" && rest !== ""
+    const proves = challenge && !openChallenges.has(this.#mechanism)
+    // Cut off it may end within a secret. A challenge must not be altered.
+    if (proves || (challenge && shown !== rest) || (!last && rest !== "")) {
+      return this.#conceal(line, rest, proves, said)
     }
-    const code = Number(digits)
-    if (separator !== "-") this.#answered(code)
-    if (awaited !== "auth") return said.octets(this.#numbered(line, "server"))
-    if (code === 334 && rest !== "" && end === "\r\n" && !openChallenges.has(this.#mechanism)) {
-      return said.hidden({
-        _tag: "ReceivedHidden",
-        line: `${digits}${separator}`,
-        hidden: this.#hide(octetsOf(rest), true)
-      })
-    }
-    if (code === 334) return said.octets(line)
-    const shown = this.#secrets.hide("Auth", Reply.make(code, new TextDecoder().decode(octetsOf(rest)))).lines[0]
-    said.octets(this.#numbered(utf8.encode(`${digits}${separator}${shown}${end}`), "server"))
+    said.octets(this.#numbered(shown === rest ? octets : octetsOf(`${line}${shown}${end}`), line.length, "server"))
+  }
+
+  #noReply(octets: Uint8Array, last: boolean, said: Lines): void {
+    const inAuth = this.#told || this.#awaited[0] === "auth"
+    this.#hiding.server = inAuth && !last
+    if (!inAuth) return said.octets(this.#numbered(octets, 0, "server"))
+    const line = withoutEnd(latin1(octets))
+    this.#conceal("", line, last && this.#secrets.without(line) === line, said)
+  }
+
+  #conceal(line: string, rest: string, sealed: boolean, said: Lines): void {
+    said.hidden({ _tag: "ReceivedHidden", line, hidden: this.#hide(rest, sealed) })
   }
 
   #answered(code: number): void {
@@ -262,13 +286,14 @@ export class Redactor {
     }
   }
 
-  #numbered(line: Uint8Array, from: "client" | "server"): Uint8Array {
+  // The octets as they are, unless an address is named in the text that begins at `from`.
+  #numbered(octets: Uint8Array, from: number, by: "client" | "server"): Uint8Array {
     const { numbers, policy } = this.#options
-    if (policy.addresses === "kept") return line
-    const text = new TextDecoder().decode(line)
-    const end = /\r?\n$/.exec(text)?.[0] ?? ""
-    const body = text.slice(0, text.length - end.length)
-    return utf8.encode(`${from === "client" ? numbers.ofClient(body) : numbers.ofServer(body)}${end}`)
+    if (policy.addresses === "kept") return octets
+    const text = latin1(octets)
+    const [line, rest] = [text.slice(0, from), text.slice(from)]
+    const shown = by === "client" ? numbers.ofClient(rest) : numbers.ofServer(rest)
+    return shown === rest ? octets : octetsOf(line + shown)
   }
 }
 

@@ -1,10 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Transport } from "@postern/core"
 import { NodeTransport } from "@postern/node"
-import { Certificates, Key, Recorder, Recording, Replay, TcpServer } from "@postern/testing"
-import { Effect, Exit, Layer, Redacted, Result } from "effect"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
+import { Certificates, Recorder, Recording, Replay, TcpServer } from "@postern/testing"
+import { Effect, Exit, Layer, Redacted } from "effect"
 import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
 
 const tags = ({ events }: Recording.Recording) => events.map(({ _tag }) => _tag)
@@ -98,6 +96,28 @@ describe("Recorder.layer", () => {
     assert.isAbove(kept, 31 * 1024 * 1024)
   })
 
+  it("counts what is sealed, too", async () => {
+    const challenge = new TextEncoder().encode(`334 ${"A".repeat(60_000)}\r\n`)
+    const wire: Transport.Wire = {
+      read: Effect.succeed(challenge),
+      write: () => Effect.void,
+      upgradeTls: () => Effect.never
+    }
+    const stub = Layer.succeed(Transport.Transport, { open: () => Effect.succeed(wire) })
+    const program = Effect.scoped(Effect.gen(function*() {
+      const { open } = yield* Transport.Transport
+      const { read, write } = yield* open({ host: "mx.example", port: 25 })
+      yield* read
+      for (let i = 0; i < 500; i++) {
+        yield* write(new TextEncoder().encode("AUTH SCRAM-SHA-1 biws\r\n"))
+        yield* read
+      }
+      return yield* recording
+    }))
+    const made = await Effect.runPromise(Effect.provide(program, Layer.provide(Recorder.layer({ key }), stub)))
+    assert.strictEqual(made.events.at(-1)?._tag, "Truncated")
+  })
+
   it("gives an effect its own connections, whatever others do", async () => {
     const both = Effect.gen(function*() {
       const recorder = yield* Recorder.Recorder
@@ -122,6 +142,35 @@ describe("Recorder.layer", () => {
     assert.strictEqual((await recorded(program)).reason._tag, "RecipientsRefused")
     assert.lengthOf(seen, 1)
     assert.include(Recording.encode(seen[0] as Recording.Recording), "nobody@b.example")
+  })
+
+  it("shows nothing that arrived before a handshake, where it can be an echo", async () => {
+    const bytes = new TextEncoder().encode("250 tanst")
+    for (const reason of [{ _tag: "PlaintextBuffered", bytes }, { _tag: "NotTls", firstBytes: bytes }] as const) {
+      const wire: Transport.Wire = {
+        read: Effect.succeed(new TextEncoder().encode("220 hi\r\n")),
+        write: () => Effect.void,
+        upgradeTls: () => Effect.fail(new Transport.TransportError({ reason }))
+      }
+      const talk = (says: string) =>
+        Effect.scoped(Effect.gen(function*() {
+          const { open } = yield* Transport.Transport
+          const wire = yield* open({ host: "mx.example", port: 25 })
+          yield* wire.read
+          yield* wire.write(new TextEncoder().encode(says))
+          yield* Effect.flip(wire.upgradeTls({ serverName: "mx.example" }))
+          return yield* recording
+        })).pipe(
+          Effect.provide(Layer.provide(
+            Recorder.layer(),
+            Layer.succeed(Transport.Transport, { open: () => Effect.succeed(wire) })
+          )),
+          Effect.map(Recording.encode),
+          Effect.runPromise
+        )
+      assert.include(await talk("STARTTLS\r\n"), "250 tanst")
+      assert.include(await talk("AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"), "\"*********\"")
+    }
   })
 
   it("refuses a key that is too short", async () => {
@@ -152,71 +201,5 @@ describe("Recorder.layer", () => {
     // Bound to the channel: what it was bound by is sealed in the recording.
     const exit = await Effect.runPromiseExit(Replay.run(made, Effect.provide(send(), over), { key }))
     assert.isTrue(Exit.isSuccess(exit), String(exit))
-  })
-})
-
-describe("Key", () => {
-  const made = Result.getOrThrow(Key.Key.make(key))
-  const other = Result.getOrThrow(Key.Key.make(Redacted.make("another key of at least thirty-two characters")))
-  const secret = new TextEncoder().encode("a secret")
-
-  it("unseals what it sealed, and nothing else", () => {
-    const sealed = made.seal(secret)
-    assert.deepStrictEqual(made.unseal(sealed), Result.succeed(secret))
-    assert.notStrictEqual(made.seal(secret), sealed)
-    assert.isTrue(Result.isFailure(other.unseal(sealed)))
-    for (const damaged of ["", "AAAA", `A${sealed.slice(1)}`, `${sealed.slice(0, -4)}AAAA`]) {
-      if (damaged !== sealed) assert.isTrue(Result.isFailure(made.unseal(damaged)), damaged)
-    }
-  })
-
-  it("tells keys apart, and shows nothing of itself", () => {
-    assert.notStrictEqual(made.hash(secret), other.hash(secret))
-    assert.notStrictEqual(made.check, other.check)
-    assert.notInclude(JSON.stringify(made) + String(made), "thirty-two")
-  })
-})
-
-describe("Recording.decode", () => {
-  const fixture = Path.join(import.meta.dirname, "fixtures", "recording-v1.ndjson")
-
-  it("reads the oldest format", () => {
-    const text = Fs.readFileSync(fixture, "utf8")
-    const read = Result.getOrThrow(Recording.decode(text))
-    assert.strictEqual(read.header.version, 1)
-    assert.strictEqual(Recording.encode(read), text)
-    assert.deepStrictEqual(tags(read).filter((tag, i, all) => all.indexOf(tag) === i), [
-      "Connecting",
-      "Connected",
-      "Received",
-      "Sent",
-      "HandshakeStarted",
-      "TlsEstablished",
-      "Random",
-      "SentHidden",
-      "ReceivedHidden",
-      "ContentSent",
-      "Closed"
-    ])
-  })
-
-  it("replays it", async () => {
-    const read = Result.getOrThrow(Recording.decode(Fs.readFileSync(fixture, "utf8")))
-    const scram = using(withPassword[6] as (typeof withPassword)[number])
-    const exit = await Effect.runPromiseExit(Replay.run(read, Effect.provide(send(), scram), { key }))
-    assert.isTrue(Exit.isSuccess(exit), String(exit))
-  })
-
-  it.each([
-    ["", "it is empty"],
-    ["{", "no JSON"],
-    ["{\"format\":\"other\"}", "it should be the header"],
-    [
-      "{\"format\":\"postern-recording\",\"version\":2,\"by\":\"x\",\"policy\":{\"addresses\":\"kept\",\"content\":\"hashed\"}}",
-      "reads up to 1"
-    ]
-  ])("says what is wrong with %j", (text, problem) => {
-    const read = Recording.decode(text)
-    assert.include(Result.isFailure(read) ? read.failure.message : "", problem)
   })
 })

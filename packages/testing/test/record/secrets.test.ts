@@ -68,13 +68,26 @@ const seen = (
   return Effect.runPromise(program).then((done) => ({ ...done, text: out.join("\n") }))
 }
 
-/** What the client says in AUTH comes back in the server's replies, as text and in base64. */
-const echoing: ServerMachine.Config["reply"] = (turn) => {
+const toldIn = (turn: ServerMachine.Turn): Buffer | undefined => {
   const secret = turn._tag === "Auth" ? turn.initialResponse : turn._tag === "AuthResponse" ? turn.response : undefined
-  if (secret === undefined) return undefined
-  const octets = Buffer.from(Redacted.value(secret))
+  return secret === undefined ? undefined : Buffer.from(Redacted.value(secret))
+}
+
+/** What the client says in AUTH comes back in the server's replies, in whichever way and with whichever code. */
+const echoing = (code: number): ServerMachine.Config["reply"] => (turn) => {
+  const octets = toldIn(turn)
+  if (octets === undefined) return undefined
   const text = octets.toString("utf8").replace(/[\u0000-\u001f\u007f]/g, " ")
-  return Reply.make(535, ["I do not know", text, octets.toString("base64"), octets.toString("hex")])
+  const parts = octets.toString("utf8").split("\0")
+  return Reply.make(code, [
+    "I do not know",
+    text,
+    octets.toString("base64"),
+    Buffer.concat([Buffer.from("AUTH "), octets, Buffer.from("\r\n")]).toString("base64"),
+    octets.toString("hex"),
+    octets.toString("hex").toUpperCase(),
+    ...parts.map((part) => encodeURIComponent(part))
+  ])
 }
 
 describe("no secret", () => {
@@ -92,23 +105,35 @@ describe("no secret", () => {
         fc.constantFrom(...withPassword),
         long,
         fc.constantFrom("right", "wrong", "echoed"),
+        fc.constantFrom(235, 334, 454, 500, 535),
         fc.boolean(),
         chunking,
-        async (mechanism, as, what, withKey, chunk) => {
+        async (mechanism, as, what, code, withKey, chunk) => {
+          const told: Array<Buffer> = []
           const secret = Redacted.value(as.password)
           const config: ServerMachine.Config = {
             ...server,
             accounts: { [as.user]: what === "wrong" ? Redacted.make("another password") : as.password },
-            reply: what === "echoed" ? echoing : undefined
+            reply: (turn, session) => {
+              const octets = toldIn(turn)
+              if (octets !== undefined) told.push(octets)
+              return what === "echoed" ? echoing(code)?.(turn, session) : undefined
+            }
           }
           const { events, ok, text } = await seen(mechanism, as, config, withKey, chunk)
           if (ok) accepted++
           else refused++
           assert.isAbove(events, 5)
           for (const way of ways(secret)) assert.isFalse(text.includes(way), `${mechanism.name}, ${what}: ${way}`)
+          // Neither are digests and proofs, against which it could be tried.
+          for (const octets of told.filter((octets) => octets.length >= 8 && octets.toString() !== as.user)) {
+            assert.notInclude(text, octets.toString("base64"))
+            assert.notInclude(text, octets.toString("hex"))
+          }
+          if (what !== "echoed" && /SCRAM|DIGEST/.test(mechanism.name)) assert.notMatch(text, /"334 [^"<]/)
         }
       ),
-      { numRuns: 150 }
+      { numRuns: 200 }
     )
     assert.isAbove(accepted, 10)
     assert.isAbove(refused, 10)
@@ -122,7 +147,7 @@ describe("no secret", () => {
           ...server,
           mechanisms: withToken,
           acceptsToken: () => what === "right",
-          reply: what === "echoed" ? echoing : undefined
+          reply: what === "echoed" ? echoing(535) : undefined
         }
         const as = {
           _tag: "Token",
