@@ -1,9 +1,9 @@
 /**
- * Bundles a target with counters in the project's own sources: one for each place to which
- * control can branch. A run that counts where none did before has seen something new.
+ * Bundles a target and puts a counter wherever control can branch in it. A run that counts
+ * where none did before has seen something new. The words that the sources compare with are
+ * gathered on the way: they are the dictionary of what the target reads.
  */
 import { MagicString } from "magic-string"
-import * as Path from "node:path"
 import { rolldown } from "rolldown"
 import { parseAst } from "rolldown/parseAst"
 
@@ -20,15 +20,28 @@ const isNode = (value: unknown): value is Node =>
 const children = (node: Node): ReadonlyArray<Node> =>
   Object.values(node).flatMap((value) => (Array.isArray(value) ? value : [value]).filter(isNode))
 
-/** The source with counters; `number` gives each its place. */
-export const instrument = (source: string, number: () => number): MagicString => {
+/** What became of a program: it counts in `globalThis.__edges`. */
+export interface Instrumented {
+  readonly out: MagicString
+  readonly edges: number
+  readonly words: ReadonlyArray<string>
+}
+
+/** Longer ones are sentences for people. */
+const longestWord = 24
+
+/** JavaScript with counters. */
+export const instrument = (source: string): Instrumented => {
   const out = new MagicString(source)
-  const counter = () => `__edges[${number()}]++`
+  const words = new Set<string>()
+  let edges = 0
+  const counter = () => `__edges[${edges++}]++`
+  // An outer node comes first, so that what is put at a common end goes before what is there.
   const statement = (node: unknown): void => {
-    if (!isNode(node)) return
+    if (!isNode(node) || node.type === "EmptyStatement") return
     if (node.type === "BlockStatement") {
       out.appendRight(node.start + 1, `${counter()};`)
-    } else if (node.type !== "EmptyStatement") {
+    } else {
       out.appendRight(node.start, `{${counter()};`)
       out.prependLeft(node.end, "}")
     }
@@ -39,8 +52,6 @@ export const instrument = (source: string, number: () => number): MagicString =>
     out.prependLeft(node.end, ")")
   }
   const visit = (node: Node): void => {
-    // Types have no control flow, and look like expressions.
-    if (node.type.startsWith("TS") && node.type !== "TSAsExpression" && node.type !== "TSNonNullExpression") return
     switch (node.type) {
       case "FunctionDeclaration":
       case "FunctionExpression":
@@ -48,8 +59,9 @@ export const instrument = (source: string, number: () => number): MagicString =>
         if (isNode(node["body"])) (node["body"].type === "BlockStatement" ? statement : expression)(node["body"])
         break
       case "IfStatement":
+        if (isNode(node["alternate"])) statement(node["alternate"])
+        else out.prependLeft(node.end, `else{${counter()}}`)
         statement(node["consequent"])
-        statement(node["alternate"])
         break
       case "ForStatement":
       case "ForOfStatement":
@@ -69,36 +81,49 @@ export const instrument = (source: string, number: () => number): MagicString =>
         expression(node["alternate"])
         break
       case "LogicalExpression":
+      case "AssignmentPattern":
         expression(node["right"])
+        break
+      case "AssignmentExpression":
+        if (/^(?:\|\||&&|\?\?)=$/.test(String(node["operator"]))) expression(node["right"])
+        break
+      case "Literal":
+        if (typeof node["value"] === "string") words.add(node["value"])
+        break
+      case "TemplateElement":
+        words.add(String((node["value"] as { readonly cooked?: unknown }).cooked ?? ""))
     }
     for (const child of children(node)) visit(child)
   }
-  visit(parseAst(source, { lang: "ts" }) as unknown as Node)
-  return out
+  visit(parseAst(source) as unknown as Node)
+  return { out, edges, words: [...words].filter(({ length }) => length > 0 && length <= longestWord) }
 }
 
-const root = Path.resolve(import.meta.dirname, "..")
-
-/** Bundles a target into a module; gives how many counters it has. */
-export const bundle = async (target: string, file: string): Promise<number> => {
-  let edges = 0
+/** Bundles a target into a module with counters; unused code is gone before they are put in. */
+export const bundle = async (target: string, file: string): Promise<Omit<Instrumented, "out">> => {
+  let result: Instrumented | undefined
   const build = await rolldown({
     input: target,
     platform: "node",
     resolve: { conditionNames: ["@postern/source", "node", "import"] },
-    external: (id) =>
-      id.startsWith("node:") || /^(?:effect|fast-check|postal-mime|@noble|@peculiar|tr46|reflect-metadata)\b/.test(id),
+    // What is not ours stands in node_modules, and is taken from there.
+    external: (id) => !/^(?:[./]|@postern\/)/.test(id),
     plugins: [{
       name: "counters",
-      transform: (source, id) => {
-        if (!id.startsWith(Path.join(root, "packages")) || !id.endsWith(".ts")) return null
-        const out = instrument(source, () => edges++)
-        return { code: out.toString(), map: null }
+      renderChunk: (code) => {
+        result = instrument(code)
+        return { code: result.out.toString(), map: result.out.generateMap({ hires: "boundary" }) }
       }
     }],
     logLevel: "silent"
   })
-  await build.write({ file, format: "esm", banner: "const __edges = globalThis.__edges;", codeSplitting: false })
+  await build.write({
+    file,
+    format: "esm",
+    sourcemap: true,
+    codeSplitting: false,
+    postBanner: "const __edges = globalThis.__edges;"
+  })
   await build.close()
-  return edges
+  return { edges: result?.edges ?? 0, words: result?.words ?? [] }
 }
