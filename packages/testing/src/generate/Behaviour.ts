@@ -75,7 +75,7 @@ class Player implements Transport.Wire {
   }
 
   finish(problem: Transport.TransportProblem): Transport.TransportProblem {
-    return this.#end ??= problem
+    return this.#end = problem
   }
 
   readonly read: Effect.Effect<Uint8Array, Transport.TransportError> = Effect.suspend(() => {

@@ -1,6 +1,7 @@
 /**
  * Texts that protocols are made of.
  */
+import { Reply } from "@postern/core"
 import * as fc from "fast-check"
 
 export const letters = "abcdefghijklmnopqrstuvwxyz"
@@ -33,3 +34,10 @@ export const splice = (text: string, seed: number, dropped: number, inserted: st
   const at = seed % (text.length + 1)
   return `${text.slice(0, at)}${inserted}${text.slice(at + dropped)}`
 }
+
+/** Octets that counterexamples show as text. */
+export const readable = (bytes: Uint8Array): Uint8Array =>
+  Object.defineProperty(bytes, fc.toStringMethod, {
+    configurable: true,
+    value: () => `octets("${Reply.escape(bytes, 2000)}")`
+  })

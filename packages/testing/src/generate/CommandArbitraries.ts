@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import { addressFaults, domain, mailbox } from "./AddressArbitraries.ts"
-import { capitals, digits, from, octets, printable, splice, word } from "./Characters.ts"
+import { capitals, digits, from, octets, printable, readable, splice, word } from "./Characters.ts"
 import { nearly } from "./Nearly.ts"
 
 const made = <A, E>(results: fc.Arbitrary<Result.Result<A, E>>): fc.Arbitrary<A> =>
@@ -188,4 +188,5 @@ const piece: fc.Arbitrary<Uint8Array> = fc.oneof(
 )
 
 /** What a server may get from anybody: commands with any line ends, smuggled messages, floods, other protocols, noise. */
-export const hostileCommandBytes: fc.Arbitrary<Uint8Array> = fc.array(piece, { maxLength: 10 }).map(Bytes.concat)
+export const hostileCommandBytes: fc.Arbitrary<Uint8Array> = fc.array(piece, { maxLength: 10 })
+  .map((pieces) => readable(Bytes.concat(pieces)))

@@ -4,7 +4,7 @@
 import { Reply } from "@postern/core"
 import * as Bytes from "effect/Bytes"
 import * as fc from "fast-check"
-import { octets } from "./Characters.ts"
+import { octets, readable } from "./Characters.ts"
 import { reply } from "./ReplyArbitraries.ts"
 import { nearlyReply } from "./ReplyFaults.ts"
 
@@ -68,4 +68,4 @@ export const hostileReplyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.tuple(replies, fc.array(piece, { maxLength: 3 }).map(Bytes.concat)).map(Bytes.concat),
   replies.map((bytes) => bytes.filter((byte) => byte !== 13)),
   fc.uint8Array({ maxLength: 60 })
-)
+).map(readable)

@@ -3,6 +3,7 @@
  */
 import * as Bytes from "effect/Bytes"
 import * as fc from "fast-check"
+import { readable } from "./Characters.ts"
 import { type Faults, type Nearly, nearly } from "./Nearly.ts"
 
 /** Generators of one kind of message, as octets without SMTP's base64. */
@@ -21,7 +22,12 @@ export interface Messages<Wrong extends string = string> {
 export const messages = <Wrong extends string>(
   valid: fc.Arbitrary<Uint8Array>,
   faults: Faults<Uint8Array, Wrong>
-): Messages<Wrong> => ({ valid, faults, nearly: nearly(faults), hostile: hostile(valid) })
+): Messages<Wrong> => {
+  const shown = Object.fromEntries(
+    Object.entries<fc.Arbitrary<Uint8Array>>(faults).map(([wrong, value]) => [wrong, value.map(readable)])
+  ) as typeof faults
+  return { valid: valid.map(readable), faults: shown, nearly: nearly(shown), hostile: hostile(valid).map(readable) }
+}
 
 /** Any of them. */
 export const any = ({ hostile, nearly, valid }: Messages): fc.Arbitrary<Uint8Array> =>

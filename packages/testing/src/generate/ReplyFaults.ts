@@ -3,7 +3,7 @@
  */
 import { EnhancedStatus } from "@postern/core"
 import * as fc from "fast-check"
-import { from, latin1, letters, printable, visible } from "./Characters.ts"
+import { from, latin1, letters, printable, readable, visible } from "./Characters.ts"
 import { type Faults, nearly } from "./Nearly.ts"
 import { enhancedStatus, replyCode } from "./ReplyArbitraries.ts"
 
@@ -90,7 +90,7 @@ export type ReplyFault = keyof typeof writers
 export const replyFaultsOf = (codes: fc.Arbitrary<number>): Faults<Uint8Array, ReplyFault> => {
   const written = ({ atLeast, write }: Writer) =>
     fc.tuple(codes, fc.array(plainText, { minLength: atLeast, maxLength: Math.max(3, atLeast) }), fc.nat())
-      .map(([code, [first = "", ...rest], seed]) => latin1(write(code, [first, ...rest], seed)))
+      .map(([code, [first = "", ...rest], seed]) => readable(latin1(write(code, [first, ...rest], seed))))
   return Object.fromEntries(Object.entries(writers).map(([name, writer]) => [name, written(writer)])) as Faults<
     Uint8Array,
     ReplyFault

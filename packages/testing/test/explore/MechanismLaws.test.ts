@@ -188,6 +188,15 @@ describe("broken mechanisms", () => {
       await broken({ client: early }, Scram.scramSha1),
       "believes no server that has not proved itself"
     )
+    // Only who knows the password gets it that far: its own proof is not the server's.
+    const hasty: Mechanism.Mechanism["client"] = (credentials, context) =>
+      Effect.map(Scram.scramSha1.client(credentials, context), (first) => ({
+        ...first,
+        next: first.next
+          && ((challenge) =>
+            Effect.map(first.next?.(challenge) ?? Effect.succeed(first), (step) => ({ ...step, verified: true })))
+      }))
+    assert.include(await broken({ client: hasty }, Scram.scramSha1), "believes no server that has not proved itself")
     // It sends its proof, and looks at no answer.
     const trusting: Mechanism.Mechanism["client"] = (credentials, context) =>
       Effect.map(Scram.scramSha1.client(credentials, context), (first) => ({

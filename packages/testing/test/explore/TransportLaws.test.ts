@@ -131,7 +131,11 @@ describe("broken transports", { timeout: 30_000 }, () => {
   })
 
   it("empty reads", async () => {
-    const found = await broken(altered((wire) => ({ read: Effect.map(wire.read, (bytes) => bytes.subarray(0, 0)) })))
+    const found = await broken(altered((wire) => {
+      let turn = 0
+      const nothing = Effect.succeed(new Uint8Array(0))
+      return { read: Effect.suspend(() => turn++ % 2 === 0 ? nothing : wire.read) }
+    }))
     assert.include(found, "what is said can be read, all of it, in order")
   })
 
@@ -184,6 +188,21 @@ describe("broken transports", { timeout: 30_000 }, () => {
       "TLS is not begun over plaintext that was not read, and closes the wire",
       "everything fails once the scope has closed"
     ])
+    const deaf = (wire: Transport.Wire): Partial<Transport.Wire> => {
+      let begun = false
+      return {
+        read: Effect.suspend(() => begun ? Effect.fail(closed) : wire.read),
+        upgradeTls: () =>
+          Effect.sync(() => {
+            begun = true
+            return facts
+          })
+      }
+    }
+    assert.include(
+      await broken(altered(deaf)),
+      "TLS is not begun over plaintext that was not read, and closes the wire"
+    )
   })
 
   it("a wire that works behind its scope", async () => {

@@ -126,6 +126,17 @@ describe("shrinking", () => {
     assert.deepStrictEqual({ ...found, value: text(found.value) }, { wrong: "line end LF", value: "250 a\n" })
   })
 
+  it("octets are shown as text", () => {
+    const { counterexample } = fc.check(fc.property(Arbitraries.nearlyReply, () => false), { seed: 1 })
+    assert.strictEqual(fc.stringify(counterexample), `[{"wrong":"line end LF","value":octets("250 a\\n")}]`)
+  })
+
+  it("a parser that takes nothing at all: the first of the faults", () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      assert.strictEqual(smallest(Arbitraries.nearlyReply, () => false, seed).wrong, "line end LF")
+    }
+  })
+
   it("a parser that dies of NUL: NUL", () => {
     assert.deepStrictEqual(
       [...smallest(Arbitraries.hostileReplyBytes, (bytes) => !bytes.includes(0))].filter((octet) => octet === 0),
