@@ -1,6 +1,6 @@
 /**
- * For tests of what speaks SMTP: a simulated server, in memory and on sockets, certificates
- * for it, and generators of addresses.
+ * For tests of what speaks SMTP: servers simulated and scripted, recording and replay, faults,
+ * virtual time, exploration, laws, and generators to fuzz with.
  */
 export * as Arbitraries from "./generate/Arbitraries.ts"
 export * as Behaviour from "./generate/Behaviour.ts"

@@ -11,7 +11,7 @@ import {
   type SmtpError,
   Transport
 } from "@postern/core"
-import { InMemory, type ServerMachine } from "@postern/testing"
+import { Faults, InMemory, type ServerMachine } from "@postern/testing"
 import { Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
@@ -148,8 +148,10 @@ describe("send", () => {
     Effect.gen(function*() {
       // Silent after each number of octets in turn; 600 is more than it says in all.
       for (let silentAfter = 0; silentAfter < 600; silentAfter += 7) {
-        const { layer, open, sessions } = yield* InMemory.make({}, { silentAfter })
-        const client = yield* SmtpClient.make({ endpoint: "mx.example:587" }).pipe(Effect.provide(layer))
+        const { open, sessions, transport } = yield* InMemory.make({})
+        const client = yield* SmtpClient.make({ endpoint: "mx.example:587" }).pipe(
+          Effect.provideService(Transport.Transport, Faults.wrap(transport, [Faults.stall("received", silentAfter)]))
+        )
         const fiber = yield* Effect.forkChild(client.send(message), { startImmediately: true })
         yield* Effect.yieldNow
         const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })

@@ -19,20 +19,6 @@ export interface Options {
   readonly client?: string | undefined
   /** Cuts what the server says in one go into what single reads give; empty parts are left out. */
   readonly chunk?: ((bytes: Uint8Array) => ReadonlyArray<Uint8Array>) | undefined
-  /**
-   * The connection breaks as soon as the server has sent, or received, so many bytes in
-   * all. What it sent before can still be read.
-   */
-  readonly cutAfter?: {
-    readonly sent?: number | undefined
-    readonly received?: number | undefined
-    /** `Broken` (reset) unless given. */
-    readonly how?: "Broken" | "Closed" | undefined
-  } | undefined
-  /** Nothing more comes once the server has sent so many bytes, though the connection stays open. */
-  readonly silentAfter?: number | undefined
-  /** What every TLS handshake fails with. */
-  readonly tlsFailure?: Transport.TransportProblem | undefined
 }
 
 /** A server in memory. */
@@ -89,8 +75,6 @@ class MemoryWire implements Transport.Wire {
   #unread: Array<Uint8Array> = []
   #next = 0
   #unreadBytes = 0
-  #sent = 0
-  #received = 0
   /** Why nothing more comes behind what is unread. */
   #end: Transport.TransportProblem | undefined = undefined
   #handshake = false
@@ -102,9 +86,6 @@ class MemoryWire implements Transport.Wire {
     this.#connection = site.connect(timers, options.client ?? "127.0.0.1")
     this.#handshake = this.#connection.state.settings.implicitTls
     this.#connection.say = (said) => this.#hear(said)
-    this.#cutIfReceived()
-    // Where it is cut before the first octet.
-    this.#hear({ bytes: new Uint8Array(0), next: "listen" })
     this.#connection.begin()
   }
 
@@ -158,7 +139,7 @@ class MemoryWire implements Transport.Wire {
       return { _tag: "NotTls", firstBytes: buffered.length > 0 ? buffered : undefined }
     }
     if (buffered.length > 0) return { _tag: "PlaintextBuffered", bytes: buffered }
-    return this.#end ?? this.#options.tlsFailure
+    return this.#end
   }
 
   close(): void {
@@ -168,49 +149,21 @@ class MemoryWire implements Transport.Wire {
     this.#finish({ _tag: "Broken", code: "ERR_STREAM_DESTROYED", detail: "it was closed on this side" })
   }
 
-  /** Bytes on their way to the server, which a cut may keep from it. */
   #deliver(bytes: Uint8Array): void {
-    const received = this.#options.cutAfter?.received ?? Number.POSITIVE_INFINITY
-    const arriving = bytes.subarray(0, Math.max(0, received - this.#received))
-    this.#received += arriving.length
-    if (this.#handshake) {
-      this.#hear({ bytes: alert, next: "close" })
-    } else {
-      this.#connection.receive(arriving)
-    }
-    this.#cutIfReceived()
+    if (this.#handshake) this.#hear({ bytes: alert, next: "close" })
+    else this.#connection.receive(bytes)
   }
 
-  #cutIfReceived(): void {
-    if (this.#received >= (this.#options.cutAfter?.received ?? Number.POSITIVE_INFINITY)) this.#cut()
-  }
-
-  #cut(): void {
-    this.#finish(
-      this.#options.cutAfter?.how === "Closed"
-        ? { _tag: "Closed" }
-        : { _tag: "Broken", code: "ECONNRESET", detail: "the other side reset it" }
-    )
-  }
-
-  /** Bytes on their way from the server, which a cut or silence may keep from the client. */
   #hear({ bytes, next }: Said): void {
     if (this.#end !== undefined) return
-    const { chunk, cutAfter, silentAfter = Number.POSITIVE_INFINITY } = this.#options
-    const cut = cutAfter?.sent ?? Number.POSITIVE_INFINITY
-    const arriving = bytes.subarray(0, Math.max(0, Math.min(cut, silentAfter) - this.#sent))
-    this.#sent += arriving.length
-    for (const part of chunk === undefined ? [arriving] : chunk(arriving)) {
+    const { chunk } = this.#options
+    for (const part of chunk === undefined ? [bytes] : chunk(bytes)) {
       if (part.length === 0) continue
       this.#unread.push(part)
       this.#unreadBytes += part.length
     }
     if (next === "handshake") this.#handshake = true
-    if (this.#sent >= cut) {
-      this.#cut()
-    } else if (next === "close" && this.#sent < silentAfter) {
-      this.#finish({ _tag: "Closed" })
-    }
+    if (next === "close") this.#finish({ _tag: "Closed" })
     this.#notify()
   }
 

@@ -6,7 +6,7 @@ import { Choose, CramMd5, Login, Mechanism, Plain, Reply, SmtpClient, type SmtpE
 import { Effect, type Exit, Redacted, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Chunking } from "../../src/generate/Arbitraries.ts"
-import { InMemory, type ServerMachine } from "../../src/index.ts"
+import { Faults, InMemory, type ServerMachine } from "../../src/index.ts"
 import type * as Site from "../../src/server/Site.ts"
 import { type AuthenticatorName, localDomain, type MechanismName, recipients, type Scenario } from "./scenario.ts"
 import type { Fault, Overruled, Place } from "./trouble.ts"
@@ -147,30 +147,36 @@ const tlsProblems: Readonly<
   Broken: { _tag: "Broken", code: "ECONNRESET", detail: "reset" }
 }
 
-const faultOptions = (fault: Fault | undefined, undisturbed: Observation | undefined): InMemory.Options => {
+// Sides are the server's there, and the client's here.
+const plan = (fault: Fault | undefined, undisturbed: Observation | undefined): Faults.Plan => {
   const where = ({ from, octets }: Place, total: number): number =>
     from === "start" ? octets : Math.max(0, total - octets)
   switch (fault?._tag) {
     case "Cut": {
       const { how, side } = fault
-      return { cutAfter: { [side]: where(fault.at, undisturbed?.[side] ?? 0), how } }
+      return [
+        Faults.cut(
+          side === "sent" ? "received" : "sent",
+          where(fault.at, undisturbed?.[side] ?? 0),
+          how === "Closed" ? "close" : "reset"
+        )
+      ]
     }
     case "Silence":
-      return { silentAfter: where(fault.at, undisturbed?.sent ?? 0) }
-    case "Tls":
-      return { tlsFailure: tlsProblems[fault.problem] }
-    case undefined:
-      return {}
+      return [Faults.stall("received", where(fault.at, undisturbed?.sent ?? 0))]
+    default:
+      return []
   }
 }
 
 /** Notes what passes over each wire and who still holds one. */
 class Tap {
   readonly wires: Array<Array<Passed>> = []
-  readonly handshakes: "end" | "never end"
+  /** What handshakes come to. */
+  readonly handshakes: "end" | "never end" | Transport.TransportProblem
   held = 0
 
-  constructor(handshakes: "end" | "never end") {
+  constructor(handshakes: Tap["handshakes"]) {
     this.handshakes = handshakes
   }
 
@@ -191,12 +197,17 @@ class Tap {
           passed.push({ _tag: "Wrote", bytes, tls })
           return wire.write(bytes)
         }),
-      // One that never ends fails all the same where it cannot begin.
+      // One that never ends, or fails, fails otherwise where it cannot begin.
       upgradeTls: (options) =>
-        Effect.tap(wire.upgradeTls(options), () =>
-          this.handshakes === "never end" ? Effect.never : Effect.sync(() => {
+        Effect.tap(wire.upgradeTls(options), () => {
+          if (this.handshakes === "never end") return Effect.never
+          if (this.handshakes !== "end") {
+            return Effect.fail(new Transport.TransportError({ reason: this.handshakes }))
+          }
+          return Effect.sync(() => {
             tls = true
-          }))
+          })
+        })
     }
     return Effect.acquireRelease(
       Effect.sync(() => {
@@ -225,11 +236,9 @@ const playOnce = Effect.fnUntraced(function*(
   undisturbed: Observation | undefined
 ) {
   const turns: Turns = []
-  const server = yield* InMemory.make(serverConfig(scenario, turns), {
-    chunk,
-    ...faultOptions(scenario.fault, undisturbed)
-  })
-  const tap = new Tap(scenario.fault?._tag === "Tls" && scenario.fault.problem === "no answer" ? "never end" : "end")
+  const { fault } = scenario
+  const server = yield* InMemory.make(serverConfig(scenario, turns), { chunk })
+  const tap = new Tap(fault?._tag === "Tls" ? tlsProblems[fault.problem] ?? "never end" : "end")
   const { client: { authenticator, credentials, port, security }, letter: { content, from, to } } = scenario
   const client = yield* SmtpClient.make({
     endpoint: `mx.example:${port}`,
@@ -237,7 +246,7 @@ const playOnce = Effect.fnUntraced(function*(
     authenticator: authenticators[authenticator],
     credentials: credentials
       && Mechanism.password(credentials.user, Redacted.make(credentials.password), credentials.authorizationId)
-  }).pipe(Effect.provideService(Transport.Transport, tap.over(server.transport)))
+  }).pipe(Effect.provideService(Transport.Transport, tap.over(Faults.wrap(server.transport, plan(fault, undisturbed)))))
   const sending = client.send({ from: from.address, to: to.map(({ address }) => address), content })
   const fiber = yield* Effect.forkChild(sending, { startImmediately: true })
   if (ending === "interrupted") fiber.interruptUnsafe()

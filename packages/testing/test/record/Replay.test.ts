@@ -236,7 +236,7 @@ describe("Replay.run", () => {
 
   it("repeats failures: a reset in the content, in doubt then and now", async () => {
     for (const cut of [600, 640, 700, 760]) {
-      const { exit, recording } = await record(send(), client(), {}, server, { cutAfter: { received: cut } })
+      const { exit, recording } = await record(send(), client(), {}, server, {}, [Faults.cut("sent", cut)])
       const again = await replay(recording, send(), client())
       const tag = (result: typeof exit) =>
         Exit.isFailure(result)
@@ -330,7 +330,7 @@ describe("Replay.run", () => {
       (result) => Result.isFailure(result) ? result.failure.reason : result
     )
     const both = Effect.all([waits, Clock.currentTimeMillis])
-    const { exit, recording } = await record(both, client(), {}, server, { silentAfter: 600 })
+    const { exit, recording } = await record(both, client(), {}, server, {}, [Faults.stall("received", 600)])
     const again = await replay(recording, both, client())
     assert.isTrue(Exit.isSuccess(exit))
     assert.include(String(exit), "TimedOut")
