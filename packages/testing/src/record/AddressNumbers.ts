@@ -12,11 +12,14 @@ const query = /^(?:VRFY|EXPN)[ \t]+(?:[^<]*<([^<>]*)>|(.*))/i
 const parameter = /[ \t](?:AUTH=|ORCPT=[^;\s]*;)([^\s<>]+)/gi
 
 const unfit = /[\w.+@-]/
+/** What most addresses consist of, and what can stand around them does not. */
+const word = /[\w.+@-]+/g
 
-/** The numbers of one recording. Letters of ASCII in either case are the same: servers fold them. */
+/** The numbers of one connection. Letters of ASCII in either case are the same: servers fold them. */
 export class AddressNumbers {
-  /** By address, folded. */
-  readonly #numbers = new Map<string, string>()
+  /** By address, folded. Those of one word are looked up word by word; the others are searched for. */
+  readonly #words = new Map<string, string>()
+  readonly #others = new Map<string, string>()
   #count = 0
 
   /** The line of a client with its addresses numbered. */
@@ -41,8 +44,15 @@ export class AddressNumbers {
   }
 
   #replace(text: string): string {
-    let [shown, low] = [text, folded(text)]
-    for (const [address, number] of this.#numbers) {
+    let shown = this.#words.size === 0 ? text : text.replaceAll(word, (found) => {
+      // A dot behind it may end a sentence.
+      const bare = found.replace(/\.+$/, "")
+      const number = this.#words.get(folded(bare))
+      return number === undefined ? found : number + found.slice(bare.length)
+    })
+    if (this.#others.size === 0) return shown
+    let low = folded(shown)
+    for (const [address, number] of this.#others) {
       let from = 0
       for (let at = low.indexOf(address); at !== -1; at = low.indexOf(address, from)) {
         const end = at + address.length
@@ -58,12 +68,18 @@ export class AddressNumbers {
     return shown
   }
 
+  #numberOf(way: string): string | undefined {
+    return this.#words.get(way) ?? this.#others.get(way)
+  }
+
   /** An address and another way to write it. */
   #learn(address: string, written = address): void {
     if (address === "" || folded(address) === "postmaster") return
-    const number = this.#numbers.get(folded(address)) ?? `address-${++this.#count}`
-    for (const way of [address, written]) {
-      if (!this.#numbers.has(folded(way))) this.#numbers.set(folded(way), number)
+    const number = this.#numberOf(folded(address)) ?? `address-${++this.#count}`
+    for (const way of [folded(address), folded(written)]) {
+      if (this.#numberOf(way) !== undefined) continue
+      const numbers = way.replace(word, "") === "" && !way.endsWith(".") ? this.#words : this.#others
+      numbers.set(way, number)
     }
   }
 }

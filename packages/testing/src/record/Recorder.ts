@@ -12,7 +12,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { AddressNumbers } from "./AddressNumbers.ts"
 import { Key, type KeyError } from "./Key.ts"
 import * as Recording from "./Recording.ts"
 import { Redactor, type Said } from "./Redactor.ts"
@@ -21,7 +20,7 @@ import { Redactor, type Said } from "./Redactor.ts"
 export interface Options {
   /** `hashed` unless given: content as its length and SHA-256. `whole`: up to 10 MiB of each as it was. */
   readonly content?: Recording.Policy["content"] | undefined
-  /** `kept` unless given; `numbered` replaces addresses outside of content by numbers. */
+  /** `kept` unless given; `numbered` replaces addresses outside of content by numbers, on each connection anew. */
   readonly addresses?: Recording.Policy["addresses"] | undefined
   /**
    * A secret of at least 32 characters. With it a replay can check what a client says in AUTH, and sessions with
@@ -97,13 +96,14 @@ export const layer = (
     const clock = yield* Clock.Clock
     const random = yield* Effect.serviceOption(SecureRandom.SecureRandom)
     const keeper = new Keeper(options, key, clock)
-    const recorded = SecureRandom.make((size) => {
-      const octets = Option.isSome(random)
-        ? Effect.runSync(random.value.randomBytes(size))
-        : crypto.getRandomValues(new Uint8Array(size))
-      keeper.random(octets)
-      return octets
-    })
+    const given = Option.getOrElse(
+      random,
+      () => SecureRandom.make((size) => crypto.getRandomValues(new Uint8Array(size)))
+    )
+    const recorded: SecureRandom.SecureRandom["Service"] = {
+      ...given,
+      randomBytes: (size) => Effect.tap(given.randomBytes(size), (octets) => keeper.random(octets))
+    }
     return Context.make(Transport.Transport, { open: (peer) => keeper.open(inner, peer) }).pipe(
       Context.add(SecureRandom.SecureRandom, recorded),
       Context.add(Recorder, keeper.recorder)
@@ -124,6 +124,9 @@ interface Kept {
   truncated: boolean
 }
 
+/** Stands in the header; a test holds it against the package's version. */
+const by = "@postern/testing 0.1.0"
+
 /** Octets of data that are kept of one connection. */
 const mostOctets = 33_554_432
 
@@ -134,7 +137,6 @@ class Keeper {
   readonly #clock: Clock.Clock
   readonly #start: bigint
   readonly #startedAt: string
-  readonly #numbers = new AddressNumbers()
   readonly #kept = new Map<number, Kept>()
   #asked = 0
 
@@ -185,8 +187,7 @@ class Keeper {
         wire,
         new Redactor({
           policy: this.#policy,
-          key: this.#key,
-          numbers: this.#numbers
+          key: this.#key
         })
       )
       yield* Effect.addFinalizer(() => Effect.sync(() => recorded.closed()))
@@ -207,8 +208,17 @@ class Keeper {
     )
   }
 
-  random(octets: Uint8Array): void {
-    this.keep(Math.max(0, this.#asked - 1), { _tag: "Random", hidden: this.sealed(octets) })
+  /** Nobody says what they are for: as a rule for the connection that was opened last, by the effect that is captured. */
+  random(octets: Uint8Array): Effect.Effect<void> {
+    return Effect.map(Capturing, (capturing) => {
+      const connection = capturing === undefined ? this.#asked - 1 : [...capturing].at(-1)
+      this.keep(connection ?? this.#asked - 1, { _tag: "Random", hidden: this.sealed(octets) })
+    })
+  }
+
+  /** Whether anything more of it will be kept. */
+  keeps(connection: number): boolean {
+    return this.#kept.get(connection)?.truncated === false
   }
 
   sealed(octets: Uint8Array): Recording.Hidden {
@@ -237,7 +247,7 @@ class Keeper {
       header: {
         format: "postern-recording",
         version: Recording.version,
-        by: "@postern/testing",
+        by,
         startedAt: this.#startedAt,
         ...first === undefined
           ? {}
@@ -285,7 +295,7 @@ class RecordedWire implements Transport.Wire {
     this.#redactor = redactor
     this.read = Effect.tap(
       this.#watch("read", wire.read),
-      (bytes) => Effect.sync(() => this.#said(this.#redactor.received(bytes)))
+      (bytes) => Effect.sync(() => this.#follow((redactor) => redactor.received(bytes)))
     )
   }
 
@@ -293,13 +303,13 @@ class RecordedWire implements Transport.Wire {
 
   readonly write = (bytes: Uint8Array): Effect.Effect<void, Transport.TransportError> =>
     Effect.suspend(() => {
-      this.#said(this.#redactor.sent(bytes))
+      this.#follow((redactor) => redactor.sent(bytes))
       return this.#watch("write", this.#wire.write(bytes))
     })
 
   readonly upgradeTls = (options: Transport.TlsOptions): Effect.Effect<Transport.TlsFacts, Transport.TransportError> =>
     Effect.suspend(() => {
-      this.#said(this.#redactor.flush())
+      this.#follow((redactor) => redactor.flush())
       this.#keep({ _tag: "HandshakeStarted", serverName: options.serverName })
       return Effect.tap(this.#watch("handshake", this.#wire.upgradeTls(options)), (facts) =>
         Effect.sync(() => {
@@ -318,7 +328,7 @@ class RecordedWire implements Transport.Wire {
     })
 
   closed(): void {
-    this.#said(this.#redactor.flush())
+    this.#follow((redactor) => redactor.flush())
     this.#keep({ _tag: "Closed" })
   }
 
@@ -328,7 +338,7 @@ class RecordedWire implements Transport.Wire {
   ): Effect.Effect<A, Transport.TransportError> {
     return Effect.tapError(effect, ({ reason }) =>
       Effect.sync(() => {
-        this.#said(this.#redactor.flush())
+        this.#follow((redactor) => redactor.flush())
         this.#keep({ _tag: "Failed", operation, problem: this.#shown(reason) })
       }))
   }
@@ -345,8 +355,10 @@ class RecordedWire implements Transport.Wire {
     }
   }
 
-  #said(all: ReadonlyArray<Said>): void {
-    for (const said of all) this.#keep(said)
+  // Not where nothing is kept of it any more: a connection may live on for long.
+  #follow(say: (redactor: Redactor) => ReadonlyArray<Said>): void {
+    if (!this.#keeper.keeps(this.#connection)) return
+    for (const said of say(this.#redactor)) this.#keep(said)
   }
 
   #keep(event: Bare<Recording.Event>): void {

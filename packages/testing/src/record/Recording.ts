@@ -15,7 +15,7 @@ export const version = 1
 
 /** What a recorder left out, and how much of it can be compared. */
 export const Policy = Schema.Struct({
-  /** Addresses in commands and replies are replaced by numbers, the same for the same address. */
+  /** Addresses in commands and replies are replaced by numbers, on each connection from 1, the same for the same address. */
   addresses: Schema.Literals(["kept", "numbered"]),
   /** Content as its length and SHA-256, or as it was. */
   content: Schema.Literals(["hashed", "whole"]),

@@ -16,7 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Crypto from "node:crypto"
 import * as DataContent from "../server/DataContent.ts"
-import type { AddressNumbers } from "./AddressNumbers.ts"
+import { AddressNumbers } from "./AddressNumbers.ts"
 import type { Key } from "./Key.ts"
 import { LineCutter, type Piece } from "./LineCutter.ts"
 import type { Event, Hidden, Policy } from "./Recording.ts"
@@ -32,8 +32,6 @@ export type Said = Bare<
 export interface Options {
   readonly policy: Policy
   readonly key: Key | undefined
-  /** Those of the whole recording; used where the policy has addresses numbered. */
-  readonly numbers: AddressNumbers
 }
 
 /** Octets of an unfinished line that are kept, and of content that is kept whole. */
@@ -68,6 +66,7 @@ const withoutEnd = (text: string): string => text.replace(/\r?\n$/, "")
 /** One connection. */
 export class Redactor {
   readonly #options: Options
+  readonly #numbers = new AddressNumbers()
   readonly #secrets = new Secrets.Secrets()
   readonly #fromClient = new LineCutter(longestLine)
   readonly #fromServer = new LineCutter(longestLine)
@@ -288,11 +287,10 @@ export class Redactor {
 
   // The octets as they are, unless an address is named in the text that begins at `from`.
   #numbered(octets: Uint8Array, from: number, by: "client" | "server"): Uint8Array {
-    const { numbers, policy } = this.#options
-    if (policy.addresses === "kept") return octets
+    if (this.#options.policy.addresses === "kept") return octets
     const text = latin1(octets)
     const [line, rest] = [text.slice(0, from), text.slice(from)]
-    const shown = by === "client" ? numbers.ofClient(rest) : numbers.ofServer(rest)
+    const shown = by === "client" ? this.#numbers.ofClient(rest) : this.#numbers.ofServer(rest)
     return shown === rest ? octets : octetsOf(line + shown)
   }
 }

@@ -15,7 +15,6 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Departure } from "../script/Departure.ts"
 import * as Deterministic from "../time/Deterministic.ts"
-import { AddressNumbers } from "./AddressNumbers.ts"
 import { Key, KeyError } from "./Key.ts"
 import type * as Recording from "./Recording.ts"
 import { type Lenience, ReplayedWire } from "./ReplayedWire.ts"
@@ -98,16 +97,13 @@ export const run = <A, E, R>(
   E | Departure | KeyError,
   Exclude<R, Transport.Transport | Replay | SecureRandom.SecureRandom>
 > =>
-  Effect.gen(function*() {
-    const exit = yield* Effect.exit(program)
-    const replay = yield* Replay
-    yield* replay.check
-    return yield* exit
-  }).pipe(Effect.provide(layer(recording, options))) as Effect.Effect<
-    A,
-    E | Departure | KeyError,
-    Exclude<R, Transport.Transport | Replay | SecureRandom.SecureRandom>
-  >
+  Effect.provide(
+    Effect.flatMap(
+      Effect.exit(program),
+      (exit) => Effect.andThen(Effect.flatMap(Replay, ({ check }) => check), exit)
+    ),
+    layer(recording, options)
+  )
 
 const keyOf = (
   policy: Recording.Policy,
@@ -127,7 +123,6 @@ class Player {
   readonly #lenient: ReadonlyArray<Lenience>
   readonly #clock: Clock.Clock
   readonly #start: bigint
-  readonly #numbers = new AddressNumbers()
   readonly #connections: ReadonlyArray<ReadonlyArray<Recording.Event>>
   readonly #random: Array<Recording.Hidden>
   readonly #wires: Array<ReplayedWire> = []
@@ -187,7 +182,6 @@ class Player {
         events: this.#connections[connection],
         key: this.#key,
         policy: this.#policy,
-        numbers: this.#numbers,
         lenient: this.#lenient,
         until: (at) => this.#until(at),
         depart: (departure) => {

@@ -6,7 +6,6 @@ import { type ChannelBinding, Transport } from "@postern/core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Departure, exactly, quote } from "../script/Departure.ts"
-import type { AddressNumbers } from "./AddressNumbers.ts"
 import type { Key } from "./Key.ts"
 import type { Event, Hidden, Policy } from "./Recording.ts"
 import { Redactor, type Said } from "./Redactor.ts"
@@ -25,7 +24,6 @@ export interface Script {
   readonly events: ReadonlyArray<Event> | undefined
   readonly key: Key | undefined
   readonly policy: Policy
-  readonly numbers: AddressNumbers
   readonly lenient: ReadonlyArray<Lenience>
   readonly until: (at: number) => Effect.Effect<void>
   readonly depart: (departure: Departure) => Effect.Effect<never>
@@ -95,7 +93,7 @@ export class ReplayedWire implements Transport.Wire {
   constructor(script: Script) {
     this.#script = script
     this.#items = items(script.events ?? [])
-    this.#redactor = new Redactor({ policy: script.policy, key: script.key, numbers: script.numbers })
+    this.#redactor = new Redactor({ policy: script.policy, key: script.key })
   }
 
   /** Becomes of dialling what became of it then. */

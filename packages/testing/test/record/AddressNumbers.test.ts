@@ -74,4 +74,20 @@ describe("AddressNumbers", () => {
       numbered(...lines, ...lines.map((line) => `S: ${line}`), `VRFY ${" ".repeat(60_000)}x`, "VRFY a")
     }))
   })
+
+  it("know those of one word and others side by side", () => {
+    assert.deepStrictEqual(
+      numbered("RCPT TO:<a=b@c.example>", "RCPT TO:<d@c.example>", "S: <a=b@c.example>, d@c.example; a=b@c.example."),
+      ["RCPT TO:<address-1>", "RCPT TO:<address-2>", "<address-1>, address-2; address-1."]
+    )
+  })
+
+  it("take no longer for an address when there are many", () => {
+    const numbers = new AddressNumbers()
+    for (let i = 0; i < 20_000; i++) numbers.ofClient(`RCPT TO:<user${i}@many.example>`)
+    // Had each line been searched for each address, this would be 400 million searches.
+    for (let i = 0; i < 20_000; i++) {
+      assert.strictEqual(numbers.ofServer(`<user${i}@many.example>`), `<address-${i + 1}>`)
+    }
+  })
 })

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Transport } from "@postern/core"
+import { Scram, Transport } from "@postern/core"
 import { NodeTransport } from "@postern/node"
 import { Certificates, Recorder, Recording, Replay, TcpServer } from "@postern/testing"
 import { Effect, Exit, Layer, Redacted } from "effect"
+import manifest from "../../package.json" with { type: "json" }
 import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
 
 const tags = ({ events }: Recording.Recording) => events.map(({ _tag }) => _tag)
@@ -116,6 +117,37 @@ describe("Recorder.layer", () => {
     }))
     const made = await Effect.runPromise(Effect.provide(program, Layer.provide(Recorder.layer({ key }), stub)))
     assert.strictEqual(made.events.at(-1)?._tag, "Truncated")
+  })
+
+  it("numbers addresses on each connection anew: what is captured later replays too", async () => {
+    const program = Effect.gen(function*() {
+      const recorder = yield* Recorder.Recorder
+      yield* Effect.provide(send({ from: "eve@e.example", to: "ben@b.example" }), client())
+      return (yield* recorder.capture(Effect.provide(send(), client()))).recording
+    })
+    const made = await recorded(program, { addresses: "numbered" })
+    assert.include(Recording.encode(made), "MAIL FROM:<address-1>")
+    const exit = await Effect.runPromiseExit(Replay.run(made, Effect.provide(send(), client())))
+    assert.isTrue(Exit.isSuccess(exit), String(exit))
+  })
+
+  it("gives a captured effect the random octets that it took, though others take some", async () => {
+    const scram = using(Scram.scramSha256)
+    const program = Effect.gen(function*() {
+      const recorder = yield* Recorder.Recorder
+      const sends = Effect.provide(send(), scram)
+      const [one] = yield* Effect.all([recorder.capture(sends), sends, sends], { concurrency: 3 })
+      return one.recording
+    })
+    const made = await recorded(program, { key })
+    assert.isTrue(tags(made).includes("Random"))
+    const exit = await Effect.runPromiseExit(Replay.run(made, Effect.provide(send(), scram), { key }))
+    assert.isTrue(Exit.isSuccess(exit), String(exit))
+  })
+
+  it("says which version of the package it is of", async () => {
+    const { header } = await recorded(recording)
+    assert.strictEqual(header.by, `${manifest.name} ${manifest.version}`)
   })
 
   it("gives an effect its own connections, whatever others do", async () => {

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Recording } from "@postern/testing"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import { AddressNumbers } from "../../src/record/AddressNumbers.ts"
 import { Key } from "../../src/record/Key.ts"
 import { Redactor, type Said } from "../../src/record/Redactor.ts"
 import { key } from "./support.ts"
@@ -17,8 +16,7 @@ const redacted = (
 ): ReadonlyArray<string> => {
   const redactor = new Redactor({
     policy,
-    key: withKey ? Result.getOrThrow(Key.make(key)) : undefined,
-    numbers: new AddressNumbers()
+    key: withKey ? Result.getOrThrow(Key.make(key)) : undefined
   })
   const all = talk.flatMap(([side, text]) =>
     side === "C" ? redactor.sent(octets(text)) : redactor.received(octets(text))
@@ -227,8 +225,7 @@ describe("Redactor", () => {
   it("stars what was not read, once it can be an echo", () => {
     const redactor = new Redactor({
       policy: { addresses: "kept", content: "hashed" },
-      key: undefined,
-      numbers: new AddressNumbers()
+      key: undefined
     })
     assert.deepStrictEqual(redactor.unread(octets("x")), octets("x"))
     redactor.sent(octets("AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"))
@@ -238,8 +235,7 @@ describe("Redactor", () => {
   it("forgets what was said before TLS, but not the secrets", () => {
     const redactor = new Redactor({
       policy: { addresses: "kept", content: "hashed" },
-      key: undefined,
-      numbers: new AddressNumbers()
+      key: undefined
     })
     redactor.received(octets("220 hi\r\n"))
     redactor.sent(octets("AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\nMAIL FR"))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Transport } from "@postern/core"
+import type { Transport } from "@postern/core"
 import { Effect, Fiber } from "effect"
 import { Faults, InMemory, type ServerMachine } from "../../src/index.ts"
 import { bytes, text } from "../server/support.ts"

@@ -10,7 +10,6 @@ import * as Bytes from "effect/Bytes"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Crypto from "node:crypto"
-import { AddressNumbers } from "../AddressNumbers.ts"
 import { Key, type KeyError } from "../Key.ts"
 import * as Recording from "../Recording.ts"
 import { Redactor, type Said } from "../Redactor.ts"
@@ -19,7 +18,7 @@ import { Redactor, type Said } from "../Redactor.ts"
 export interface Options {
   /** `hashed` unless given: content as its length and SHA-256, or whole where the log shows it. */
   readonly content?: Recording.Policy["content"] | undefined
-  /** `kept` unless given; `numbered` replaces addresses outside of content by numbers. */
+  /** `kept` unless given; `numbered` replaces addresses outside of content by numbers, on each connection anew. */
   readonly addresses?: Recording.Policy["addresses"] | undefined
   /** A secret of at least 32 characters, as the recorder takes it: what AUTH hides can then be compared. */
   readonly key?: Redacted.Redacted<string> | undefined
@@ -67,7 +66,6 @@ export class Session {
   readonly #options: Options
   readonly #policy: Recording.Policy
   readonly #key: Key | undefined
-  readonly #numbers = new AddressNumbers()
   readonly #events: Array<Recording.Event> = []
   #redactor: Redactor
   #connection = -1
@@ -266,7 +264,7 @@ export class Session {
   }
 
   #newRedactor(): Redactor {
-    return new Redactor({ policy: this.#policy, key: this.#key, numbers: this.#numbers })
+    return new Redactor({ policy: this.#policy, key: this.#key })
   }
 
   #push(event: Bare<Recording.Event>, at = this.#at): void {
