@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Scram, Transport } from "@postern/core"
 import { NodeTransport } from "@postern/node"
-import { Certificates, Recorder, Recording, Replay, TcpServer } from "@postern/testing"
+import { Certificates, Deterministic, Recorder, Recording, Replay, TcpServer } from "@postern/testing"
 import { Effect, Exit, Layer, Redacted } from "effect"
 import manifest from "../../package.json" with { type: "json" }
 import { client, credentials, inMemory, key, message, send, server, using, withPassword } from "./support.ts"
@@ -139,7 +139,14 @@ describe("Recorder.layer", () => {
       const [one] = yield* Effect.all([recorder.capture(sends), sends, sends], { concurrency: 3 })
       return one.recording
     })
-    const made = await recorded(program, { key })
+    // All three are connected before the first of them says anything.
+    const made = await Effect.runPromise(Effect.provide(
+      program,
+      Recorder.layer({ key }).pipe(
+        Layer.provide(inMemory({ ...server, greetingDelay: "1 second" })),
+        Layer.provideMerge(Deterministic.layer())
+      )
+    ))
     assert.isTrue(tags(made).includes("Random"))
     const exit = await Effect.runPromiseExit(Replay.run(made, Effect.provide(send(), scram), { key }))
     assert.isTrue(Exit.isSuccess(exit), String(exit))
