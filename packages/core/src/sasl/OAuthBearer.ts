@@ -28,12 +28,14 @@ const saslname = (text: string): string => text.replaceAll("=", "=3D").replaceAl
 
 const fromSaslname = (text: string): string => text.replaceAll("=2C", ",").replaceAll("=3D", "=")
 
+// RFC 7628 §3.1: a GS2 header, then pairs, each ended by ^A, then one more.
+const message = /^[ny],(?:a=([^,\u0001]*))?,\u0001((?:[A-Za-z]+=[^\u0001]*\u0001)*)\u0001$/
+
 const judge = (context: Mechanism.ServerContext, response: Uint8Array): Mechanism.ServerStep => {
-  const [header = "", ...fields] = textOf(response).split("\u0001")
-  const user = /^[ny],(?:a=([^,]*))?,$/.exec(header)
-  const token = fields.find((field) => field.startsWith("auth="))
-  if (user === null || token === undefined) {
-    return { _tag: "Refused", problem: "the message is out of RFC 7628's grammar" }
-  }
-  return OAuth.judge(context, fromSaslname(user[1] ?? ""), token.slice("auth=Bearer ".length))
+  const [, user = "", pairs = ""] = message.exec(textOf(response)) ?? []
+  // RFC 9110 §11.1: the name of the scheme in any case of letters.
+  const token = /(?:^|\u0001)auth=Bearer +([^\u0001]+)\u0001/i.exec(pairs)?.[1]
+  return token === undefined
+    ? { _tag: "Refused", problem: "the message is out of RFC 7628's grammar" }
+    : OAuth.judge(context, fromSaslname(user), token)
 }

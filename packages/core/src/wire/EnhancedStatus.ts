@@ -22,7 +22,8 @@ const pattern = /^([245])\.(\d{1,3})\.(\d{1,3})(?=$|[ \t])/
 /**
  * Reads the enhanced status code that `text` begins with. It counts only where it
  * stands alone (end of text or a blank follows) and its class is the first digit
- * of `code`, as RFC 2034 §4 requires; otherwise the text is only text.
+ * of `code`, as RFC 2034 §4 requires; otherwise the text is only text. Leading zeros, which
+ * RFC 3463 §2 forbids, are passed over.
  */
 export const fromText = (code: number, text: string): EnhancedStatus | undefined => {
   const match = pattern.exec(text)

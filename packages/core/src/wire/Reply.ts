@@ -121,6 +121,7 @@ export const offendingLength = 80
 
 const utf8 = new TextEncoder()
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+// The web's name for Windows-1252.
 const latin1 = new TextDecoder("latin1")
 
 /** Bytes as printable ASCII: everything else as `\r`, `\n`, `\t` or `\xNN`. */
@@ -142,9 +143,10 @@ export const escape = (bytes: Uint8Array, limit = offendingLength): string => {
  * until it gives `undefined`. After a failure every further `next` gives the same
  * failure: a peer that left the grammar is not trusted again.
  *
- * Accepted although out of grammar, because servers do it: a bare LF as line end,
- * nothing or no blank after the code, a tab as separator, text that is not ASCII
- * (read as UTF-8, as Latin-1 where it is not that).
+ * Accepted although out of grammar (RFC 5321 §4.2), because servers do it: a bare LF as line
+ * end, nothing or no blank after the code, a blank and nothing after that, a tab as separator,
+ * a second digit of 6 to 9, text that is not ASCII (read as UTF-8, and as Windows-1252, of
+ * which Latin-1's characters are a part, where it is not that). A fourth digit is not.
  *
  * @example
  * ```ts

@@ -135,6 +135,32 @@ const userName = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 }).fi
   text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text)
 )
 const bearer = fc.stringMatching(/^[A-Za-z0-9._~+/-]{8,300}={0,2}$/)
+describe("an OAUTHBEARER server", () => {
+  const judged = (message: string) =>
+    OAuthBearer.oauthBearer.server(
+      { host: "mx.example", nonce: "", passwordOf: () => undefined, acceptsToken: (token) => token === "t1" },
+      new TextEncoder().encode(message)
+    )._tag
+
+  it.each([
+    "n,a=ann,\u0001auth=Bearer t1\u0001\u0001",
+    "n,,\u0001host=mx.example\u0001port=587\u0001auth=bearer t1\u0001\u0001",
+    "y,a=ann,\u0001auth=BEARER  t1\u0001x=\u0001\u0001"
+  ])("takes %j", (message) => assert.strictEqual(judged(message), "Accepted"))
+
+  it.each([
+    "n,a=ann,\u0001auth=Baerer t1\u0001\u0001",
+    "n,a=ann,\u0001auth=1234567t1\u0001\u0001",
+    "n,a=ann,\u0001auth=Bearer t1\u0001",
+    "n,a=ann,\u0001auth=Bearer t1",
+    "n,a=ann,\u0001auth=Bearer \u0001\u0001",
+    "n,a=ann,auth=Bearer t1\u0001\u0001",
+    "p=x,a=ann,\u0001auth=Bearer t1\u0001\u0001",
+    "n,a=ann,\u0001xauth=Bearer t1\u0001\u0001",
+    "\u0001"
+  ])("refuses %j", (message) => assert.strictEqual(judged(message), "Refused"))
+})
+
 const mechanisms = [XOAuth2.xoauth2, OAuthBearer.oauthBearer]
 
 const server = (user: string, good: string): Mechanism.ServerContext => ({

@@ -2,25 +2,16 @@
  * What a person wants to know about a recording, read out of its events: which reply answers
  * which command, how long each phase took, what was said within AUTH, and what went wrong.
  */
-import { EnhancedStatus, Expect } from "@postern/core"
+import { EnhancedStatus, Expect, Phase as CorePhase } from "@postern/core"
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import type { Event, Hidden, Recording } from "./Recording.ts"
 
-/** The parts of a session, in the order in which most have them. `idle`: nothing was asked, nothing owed. */
-export const phases = [
-  "connect",
-  "greeting",
-  "hello",
-  "tls",
-  "authentication",
-  "envelope",
-  "content",
-  "idle",
-  "quit"
-] as const
+/** Where in a session something was said: core's phases, without the one that comes before any connection. */
+export type Phase = Exclude<CorePhase.Phase, "input">
 
-export type Phase = (typeof phases)[number]
+/** In the order in which most sessions have them. `idle`: nothing was asked, nothing owed. */
+export const phases: ReadonlyArray<Phase> = CorePhase.Phase.literals.filter((phase) => phase !== "input")
 
 /** A line of a reply that answers something, and what it says. */
 export interface Answer {

@@ -5,6 +5,7 @@
  * A recording differs from the transcript that errors carry: that one tells people what was
  * said, this one has what it takes to play the same again.
  */
+import { Reason } from "@postern/core"
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -58,16 +59,7 @@ const transportProblem = Schema.Union([
   Schema.TaggedStruct("Broken", { code: Schema.String, detail: Schema.String }),
   Schema.TaggedStruct("NotTls", { firstBytes: Schema.optional(Octets) }),
   Schema.TaggedStruct("CertificateRefused", {
-    problem: Schema.Literals([
-      "expired",
-      "not-yet-valid",
-      "wrong-name",
-      "unknown-ca",
-      "self-signed",
-      "wrong-fingerprint",
-      "revoked",
-      "other"
-    ]),
+    problem: Reason.CertificateRefused.fields.problem,
     detail: Schema.String
   }),
   Schema.TaggedStruct("HandshakeFailed", { code: Schema.String, detail: Schema.String }),

@@ -2,6 +2,7 @@
  * Plans of faults that nobody thought of: generated, tried, and shrunk to the smallest that
  * still does harm.
  */
+import { Reason } from "@postern/core"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
@@ -26,14 +27,7 @@ const what = fc.constantFrom<Faults.Inserted>(
   [0x16, 0x03, 0x01]
 )
 const problem = fc.constantFrom<Faults.TlsProblem>(
-  "expired",
-  "not-yet-valid",
-  "wrong-name",
-  "unknown-ca",
-  "self-signed",
-  "wrong-fingerprint",
-  "revoked",
-  "other",
+  ...Reason.CertificateRefused.fields.problem.literals,
   "handshake",
   "not-tls",
   "reset",
