@@ -22,14 +22,9 @@ import {
   tim,
   waiting
 } from "./authenticating.ts"
+import type { Message } from "../sasl/support.ts"
 
 type Why = Reason.Of<"AuthenticationFailed">["why"]
-
-interface Message {
-  readonly from: string
-  readonly base64?: string | undefined
-  readonly raw?: string | undefined
-}
 
 interface Vector {
   readonly id: string

@@ -8,6 +8,7 @@ import { SecureRandom } from "effect/crypto"
 import * as fc from "fast-check"
 import * as Arbitraries from "@postern/testing/Arbitraries"
 import file from "../vectors/DIGEST-MD5.json" with { type: "json" }
+import { octets } from "./support.ts"
 
 interface Vector {
   readonly id: string
@@ -23,8 +24,6 @@ interface Vector {
 }
 
 const vectors: ReadonlyArray<Vector> = file.vectors
-const octets = (base64: string | null | undefined) => Uint8Array.from(Buffer.from(base64 ?? "", "base64"))
-
 /** A source of random octets that gives these. */
 const fixed = (bytes: Uint8Array) =>
   SecureRandom.SecureRandom.of({

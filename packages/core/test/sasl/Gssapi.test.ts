@@ -3,6 +3,7 @@ import { Gssapi, Mechanism } from "@postern/core"
 import { Effect, Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import file from "../vectors/GSSAPI.json" with { type: "json" }
+import { octets } from "./support.ts"
 
 interface Vector {
   readonly id: string
@@ -14,7 +15,6 @@ interface Vector {
 }
 
 const vectors: ReadonlyArray<Vector> = file.vectors
-const octets = (base64: string | undefined) => Uint8Array.from(Buffer.from(base64 ?? "", "base64"))
 const ours = new TextEncoder().encode("initial token")
 const theirs = new TextEncoder().encode("answering token")
 

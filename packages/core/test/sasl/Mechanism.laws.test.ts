@@ -4,6 +4,7 @@ import { Effect, Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
 import * as Arbitraries from "@postern/testing/Arbitraries"
+import { accepted, duel } from "./support.ts"
 
 const mechanisms = [Plain.plain, Login.login, Login.loginWithInitialResponse, CramMd5.cramMd5]
 const mechanism = fc.constantFrom(...mechanisms)
@@ -15,16 +16,6 @@ const knows = ({ user, password }: Mechanism.Password): Mechanism.ServerContext 
   nonce: "1896.697170952",
   passwordOf: (name) => name === user ? password : undefined
 })
-
-const duel = (
-  mechanism: Mechanism.Mechanism,
-  credentials: Mechanism.Password,
-  server: Mechanism.ServerContext,
-  alter?: Mechanism.Alter
-) => Effect.runSync(Effect.result(Mechanism.duel(mechanism, credentials, server, alter)))
-
-const accepted = (result: Result.Result<Mechanism.Duel, Mechanism.SaslError>) =>
-  Result.isSuccess(result) && result.success.accepted
 
 const runs = { numRuns: 500 }
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Mechanism } from "@postern/core"
+import type { Mechanism } from "@postern/core"
 import { Effect, Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
@@ -8,6 +8,7 @@ import * as Ntlm from "../../src/sasl/Ntlm.ts"
 import * as Crypto from "../../src/sasl/NtlmCrypto.ts"
 import * as Message from "../../src/sasl/NtlmMessage.ts"
 import { ann, bytesOf, challenge, client, full, knows, none, offered, run } from "./ntlmExchange.ts"
+import { accepted, duel } from "./support.ts"
 
 const mechanisms = [
   Ntlm.ntlm,
@@ -15,16 +16,6 @@ const mechanisms = [
   Ntlm.make({ initialResponse: true, workstation: "WS1", targetName: "SMTPSVC/mx" })
 ]
 const mechanism = fc.constantFrom(...mechanisms)
-
-const duel = (
-  mechanism: Mechanism.Mechanism,
-  credentials: Mechanism.Password,
-  server: Mechanism.ServerContext,
-  alter?: Mechanism.Alter
-) => Effect.runSync(Effect.result(Mechanism.duel(mechanism, credentials, server, alter)))
-
-const accepted = (result: Result.Result<Mechanism.Duel, Mechanism.SaslError>) =>
-  Result.isSuccess(result) && result.success.accepted
 
 const troubles = [
   "type2-truncated",

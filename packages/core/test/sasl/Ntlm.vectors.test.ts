@@ -15,6 +15,7 @@ import * as Message from "../../src/sasl/NtlmMessage.ts"
 import * as Server from "../../src/sasl/NtlmServer.ts"
 import msn from "../vectors/MSN.json" with { type: "json" }
 import ntlm from "../vectors/NTLM.json" with { type: "json" }
+import { octets } from "./support.ts"
 
 interface Vector {
   readonly id: string
@@ -47,8 +48,6 @@ const vectors: ReadonlyArray<Vector> = [...ntlm.vectors, ...msn.vectors]
 
 const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString("hex")
 const unhex = (text: string | undefined) => Uint8Array.from(Buffer.from(text ?? "", "hex"))
-const octets = (base64: string | null | undefined) => Uint8Array.from(Buffer.from(base64 ?? "", "base64"))
-
 const prefix = "tls-server-end-point:"
 
 const bindingsOf = (

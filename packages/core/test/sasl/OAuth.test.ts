@@ -10,6 +10,7 @@ import anonymous from "../vectors/ANONYMOUS.json" with { type: "json" }
 import external from "../vectors/EXTERNAL.json" with { type: "json" }
 import oauthBearer from "../vectors/OAUTHBEARER.json" with { type: "json" }
 import xoauth2 from "../vectors/XOAUTH2.json" with { type: "json" }
+import { octets } from "./support.ts"
 
 interface Vector {
   readonly id: string
@@ -52,8 +53,6 @@ const files: ReadonlyArray<
 
 /** Requests a right client cannot make: they show what a server may be sent. */
 const notOurs = new Set(["oauthbearer/rfc7628-s4.3", "oauthbearer/rfc7628-s4.4"])
-
-const octets = (base64: string | null | undefined) => Uint8Array.from(Buffer.from(base64 ?? "", "base64"))
 
 const play = Effect.fnUntraced(
   function*(mechanism: Mechanism.Mechanism, credentials: Mechanism.Credentials, vector: Vector) {

@@ -13,6 +13,7 @@ import sha256Plus from "../vectors/SCRAM-SHA-256-PLUS.json" with { type: "json" 
 import sha256 from "../vectors/SCRAM-SHA-256.json" with { type: "json" }
 import sha512Plus from "../vectors/SCRAM-SHA-512-PLUS.json" with { type: "json" }
 import sha512 from "../vectors/SCRAM-SHA-512.json" with { type: "json" }
+import { octets } from "./support.ts"
 
 interface Vector {
   readonly id: string
@@ -41,8 +42,6 @@ const files: ReadonlyArray<readonly [Scram.Options, File]> = [
   [{ hash: "SHA-512" }, sha512 as File],
   [{ hash: "SHA-512", plus: true }, sha512Plus as File]
 ]
-
-const octets = (base64: string) => Uint8Array.from(Buffer.from(base64, "base64"))
 
 /** Plays the server's messages to a client; notes what it sends and whether a success would be believed at the end. */
 const play = (options: Scram.Options, { inputs, exchange }: Vector) => {

@@ -9,12 +9,7 @@ import { Effect, Redacted, Result } from "effect"
 import cramMd5 from "../vectors/CRAM-MD5.json" with { type: "json" }
 import login from "../vectors/LOGIN.json" with { type: "json" }
 import plain from "../vectors/PLAIN.json" with { type: "json" }
-
-interface Message {
-  readonly from: string
-  readonly base64?: string | undefined
-  readonly raw?: string | undefined
-}
+import { type Message, octets } from "./support.ts"
 
 interface Vector {
   readonly id: string
@@ -36,8 +31,6 @@ const files: ReadonlyArray<
   [Login.login, login],
   [CramMd5.cramMd5, cramMd5]
 ]
-
-const octets = (base64: string) => Uint8Array.from(Buffer.from(base64, "base64"))
 
 /** What a mechanism gets of a server's line: what base64 says, or, for prompts that are none, the text as it stands. */
 const challengeOf = (mechanism: Mechanism.Mechanism, message: Message): Uint8Array => {
