@@ -87,12 +87,9 @@ const described = (event: Event): Described => {
       return { from: "S", lines: [`${event.line}${concealed(event.hidden)}`] }
     case "ContentSent": {
       const { octets, sha256 } = event
-      return {
-        from: "C",
-        lines: [
-          sha256 === "" ? "(content, not in the log)" : `(content, ${octets} octets, SHA-256 ${sha256.slice(0, 16)})`
-        ]
-      }
+      const size = octets === undefined ? "" : `, ${octets} octets`
+      const hash = sha256 === undefined ? "not in the log" : `SHA-256 ${sha256.slice(0, 16)}`
+      return { from: "C", lines: [`(content${size}, ${hash})`] }
     }
     case "Random":
       return about(`random octets ${concealed(event.hidden)}`)

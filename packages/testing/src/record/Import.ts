@@ -6,8 +6,7 @@
  * Secrets come out hidden, whether the log shows them or not. What a log does not tell is
  * filled in as follows: the time of everything is 0; the endpoint is `unknown.invalid:25`; TLS
  * is TLSv1.3 with the cipher `unknown`, verified by its chain, without certificate and bindings;
- * a secret has no `octets`; content has 0 octets and an empty `sha256`, so that a replay needs
- * `lenient: ["content"]`.
+ * a secret has no `octets`, and content no `sha256`: a replay takes any.
  */
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"

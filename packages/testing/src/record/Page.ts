@@ -292,10 +292,10 @@ const body = ({ broken, event, lines }: Entry): Markup => {
     case "Failed":
       return broken ? failure(event) : markup`The server closed`
     case "ContentSent":
-      return markup`Content${
-        event.sha256 === ""
-          ? undefined
-          : markup`, ${count(event.octets, "octet")}<p class="note">SHA-256 <code>${event.sha256}</code></p>`
+      return markup`Content${event.octets === undefined ? undefined : markup`, ${count(event.octets, "octet")}`}${
+        event.sha256 === undefined
+          ? markup`<p class="note">It was not in the log</p>`
+          : markup`<p class="note">SHA-256 <code>${event.sha256}</code></p>`
       }${
         event.whole === undefined
           ? undefined

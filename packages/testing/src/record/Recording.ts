@@ -103,9 +103,10 @@ export const Event = Schema.Union([
   /** Content as it went over the wire: that of DATA with its dots and its end, or the chunk of a BDAT. */
   Schema.TaggedStruct("ContentSent", {
     ...common,
-    octets: Schema.Int,
-    /** SHA-256, hex. */
-    sha256: Schema.String,
+    /** How many; absent where an imported log does not tell. */
+    octets: Schema.optionalKey(Schema.Int),
+    /** SHA-256, hex; absent where an imported log does not have it. A replay then takes any content. */
+    sha256: Schema.optionalKey(Schema.String),
     /** As it was. */
     whole: Schema.optionalKey(Octets)
   }),

@@ -34,7 +34,7 @@ const recording: Recording.Recording = {
     { _tag: "SentHidden", ...at(6), line: "AUTH PLAIN ", hidden: { octets: 40 } },
     { _tag: "ReceivedHidden", ...at(7), line: "334 ", hidden: {} },
     { _tag: "ContentSent", ...at(8), octets: 12, sha256: "0123456789abcdef0123" },
-    { _tag: "ContentSent", ...at(9), octets: 0, sha256: "" },
+    { _tag: "ContentSent", ...at(9) },
     { _tag: "Failed", ...at(10), operation: "read", problem: { _tag: "Closed" } },
     { _tag: "Closed", ...at(1234) }
   ]

@@ -90,7 +90,9 @@ describe("Import, replayed", () => {
     Effect.gen(function*() {
       const recording = imported(log(name))
       const peer = recording.header.endpoint ?? { host: "", port: 0 }
-      assert.strictEqual(yield* Replay.run(recording, play(steps, peer), { lenient: ["content"] }), codes)
+      // Content that the log does not have is any; that which it has is not what is sent here.
+      const known = recording.events.some((event) => event._tag === "ContentSent" && event.sha256 !== undefined)
+      assert.strictEqual(yield* Replay.run(recording, play(steps, peer), { lenient: known ? ["content"] : [] }), codes)
     }))
 
   it.effect("a client that says something else departs", () =>

@@ -197,10 +197,10 @@ export class Session {
   /** The rest of the content is not in the log; of how many octets it is, the log may say. */
   contentEnds(octets?: number): void {
     if (this.#content === undefined) return
-    const known = octets ?? this.#content.size ?? 0
+    const known = octets ?? this.#content.size
     this.#content = undefined
     this.#settle()
-    this.#push({ _tag: "ContentSent", octets: known, sha256: "" })
+    this.#push({ _tag: "ContentSent", ...known === undefined ? {} : { octets: known } })
   }
 
   handshake(): void {
