@@ -19,6 +19,9 @@ const { values: flags } = parseArgs({
   }
 })
 
+// So that what was started ends, too.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1))
+
 const progress = (what: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${what}`)
   else if (what !== "") process.stderr.write(`${what}\n`)

@@ -28,19 +28,20 @@ const startSmtpSink = async (): Promise<Sink> => {
   await once(free, "close")
   // As root it wants to be somebody else.
   const as = process.getuid?.() === 0 ? ["-u", "nobody"] : []
-  const { end, hear } = talk(smtpSink, [...as, "-a", `127.0.0.1:${port}`, "128"])
-  // It says nothing unless it fails.
-  let problem: Error | undefined
-  hear().catch((error) => {
-    problem = error
-  })
-  for (let listening = false; !listening; await sleep(20)) {
-    if (problem !== undefined) throw problem
-    const socket = Net.connect({ port, host: "127.0.0.1" })
-    listening = await once(socket, "connect").then(() => true, () => false)
-    socket.destroy()
+  const { end, ended } = talk(smtpSink, [...as, "-a", `127.0.0.1:${port}`, "128"])
+  for (;;) {
+    const listening = await Promise.race([connects(port), ended])
+    if (listening instanceof Error) throw listening
+    if (listening) return { target: { port }, end }
+    await sleep(20)
   }
-  return { target: { port }, end }
+}
+
+const connects = async (port: number): Promise<boolean> => {
+  const socket = Net.connect({ port, host: "127.0.0.1" })
+  const connected = await once(socket, "connect").then(() => true, () => false)
+  socket.destroy()
+  return connected
 }
 
 /** It looks at each octet for itself: with more content or more recipients it would be what is timed. */

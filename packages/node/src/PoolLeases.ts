@@ -94,6 +94,9 @@ class Connection implements Lease {
   })
 }
 
+// Nobody waits for a server's answer to QUIT but `close`.
+const end = (scope: Scope.Closeable) => Effect.forkDetach(Scope.close(scope, Exit.void))
+
 /** `drained` is how borrowing fails once they are closed. */
 export const make = Effect.fnUntraced(function*(
   endpoints: Endpoints,
@@ -106,9 +109,6 @@ export const make = Effect.fnUntraced(function*(
   // A place is taken before a connection is opened, and free when it is closed: `Pool`
   // itself opens the next one while the one before says goodbye.
   const places = Semaphore.makeUnsafe(options.max)
-
-  // Nobody waits for a server's answer to QUIT but `close`.
-  const end = (scope: Scope.Closeable) => Effect.forkDetach(Scope.close(scope, Exit.void))
 
   const connect = Effect.fnUntraced(function*(scope: Scope.Closeable) {
     yield* places.takeScoped(1)

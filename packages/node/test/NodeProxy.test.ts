@@ -69,6 +69,8 @@ describe("SOCKS5", () => {
   it.live.each([
     ["192.0.2.1", "192.0.2.1 2525"],
     ["2001:db8::1", "32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.1 2525"],
+    ["::ffff:192.0.2.1", "0.0.0.0.0.0.0.0.0.0.255.255.192.0.2.1 2525"],
+    ["fe80::1%lo", "254.128.0.0.0.0.0.0.0.0.0.0.0.0.0.1 2525"],
     ["bücher.test", "xn--bcher-kva.test 2525"]
   ])("says %s as it should be", ([host, asked]) =>
     Effect.gen(function*() {
@@ -101,7 +103,7 @@ describe("SOCKS5", () => {
       "refused the user name or the password"
     ],
     [{ method: Uint8Array.of(5, 1) }, "EPROTO", "does not speak SOCKS5"],
-    [{ method: Uint8Array.of(5, 2, 1, 0, 5) }, "EPROTO", "answered before it was asked"],
+    [{ method: Uint8Array.of(5, 2, 1, 0, 5, 0) }, "EPROTO", "answered before it was asked"],
     [{ method: bytes("HTTP/1.1 400 Bad Request\r\n\r\n") }, "EPROTO", "does not speak SOCKS5"]
   ]
   it.live.each(failures)("%o is %s: %s", ([options, code, detail]) =>
@@ -249,6 +251,18 @@ describe("either kind", () => {
       assert.strictEqual(text(yield* wire.read), "EHLO\r\n")
     }))
 
+  it.live.each(kinds)("%s: TLS from the first octet works through it", ([kind, make]) =>
+    Effect.gen(function*() {
+      const ca = yield* authority
+      const inner = yield* certificateFor(ca, "mx.test")
+      const { port } = yield* serve(secure(inner, (secured) => secured.write("220 hi\r\n")))
+      const onward = { port, waits: true }
+      const proxy = yield* kind === "SOCKS5" ? proxies.socks(onward) : proxies.connect(onward)
+      const wire = yield* open(make(proxy.port))
+      yield* wire.upgradeTls({ serverName: "mx.test", ca: [ca.certificate] })
+      assert.strictEqual(text(yield* wire.read), "220 hi\r\n")
+    }))
+
   it.live.each(kinds)(
     "%s: a fibre that yields the event loop misses nothing",
     ([kind, make]) =>
@@ -340,7 +354,10 @@ describe("either kind", () => {
         fc.constantFrom(...kinds),
         fc.oneof(
           fc.uint8Array({ maxLength: 64 }),
-          fc.array(fc.constantFrom(0, 1, 2, 3, 4, 5, 255), { maxLength: 40 }).map((codes) => Uint8Array.from(codes)),
+          fc.tuple(
+            fc.constantFrom([], [5, 0], [5, 2, 1, 0], [5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 25]),
+            fc.array(fc.constantFrom(0, 1, 2, 3, 4, 5, 255), { maxLength: 40 })
+          ).map((codes) => Uint8Array.from(codes.flat())),
           fc.string({ maxLength: 40 }).map((rest) => bytes(`HTTP/1.1 ${rest}\r\n\r\n`)),
           fc.string({ maxLength: 40 }).map((rest) => bytes(`HTTP/1.1 4${rest}\r\n\r\n`))
         ),

@@ -136,7 +136,7 @@ describe("fail-over", () => {
 })
 
 describe("asking whether a server is back", () => {
-  timed("may be given up: the next message asks again", () =>
+  timed("goes on when the message that asked is cancelled: it is for the next one, too", () =>
     Effect.gen(function*() {
       const { down, first, pool, states, tried } = yield* two({ retry: never, idleTimeout: "1 hour" }, {
         delay: "5 seconds"
@@ -145,7 +145,6 @@ describe("asking whether a server is back", () => {
       yield* pool.send(message("ben"))
       down.delete("one.example")
       yield* Effect.sleep("1 minute")
-      // Whoever gives up waiting leaves the attempt to those who come next; the pool's own end gives it up.
       const asking = yield* Effect.forkChild(pool.send(message("cat")))
       yield* Effect.sleep("1 second")
       yield* Fiber.interrupt(asking)

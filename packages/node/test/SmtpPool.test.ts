@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Command, Program, Reply, SmtpClient } from "@postern/core"
 import { SimulatedServer } from "@postern/testing"
-import { Deferred, Effect, Exit, Fiber, Layer, Result, Schedule, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Result, Schedule, Scope, Stream } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { SmtpPool } from "../src/index.ts"
 import { message, pooled, timed } from "./pool.ts"
 
 const someNames = (count: number) => Array.from({ length: count }, (_, i) => `m${i}`)
-const sorted = (names: ReadonlyArray<string>) => [...names].sort()
+const sorted = (names: ReadonlyArray<string>) => names.toSorted()
 
 describe("connections", () => {
   timed("one is opened, and used again", () =>
