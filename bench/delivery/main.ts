@@ -26,7 +26,7 @@ const progress = (what: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${what}`)
   else if (what !== "") process.stderr.write(`${what}\n`)
 }
-const pace = flags.quick ? { rounds: 3, warmUp: 0.5, progress } : { rounds: 5, warmUp: 1, progress }
+const pace = flags.quick ? { rounds: 3, warmUp: 0.5, progress } : { rounds: 5, warmUp: 1.5, progress }
 
 const bench = async (): Promise<ReadonlyArray<Measure.Row>> => {
   const ask = { seconds: flags.quick ? 0.25 : 0.6 }

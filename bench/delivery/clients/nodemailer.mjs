@@ -76,27 +76,23 @@ const stuffing = (work) => {
   }
 }
 
-// A connection that has no socket and waits for as many replies as come with a segment.
+// A connection that has no socket, and waits for the replies that end in a segment before it gets the next one.
 const decoding = (work) => {
   const connection = new SMTPConnection({})
-  const { count, segments } = replies(work)
+  const { segments } = replies(work)
+  const take = (segment) =>
+    new Promise((resolve) => {
+      let left = segment.replies
+      const taken = () => {
+        if (--left === 0) resolve()
+      }
+      for (let i = 0; i < segment.replies; i++) connection._responseActions.push(taken)
+      connection._onData(segment.bytes)
+    })
   return {
     send: async (messages) => {
       for (let i = 0; i < messages; i++) {
-        await new Promise((resolve) => {
-          let left = count
-          const taken = () => {
-            if (--left === 0) resolve()
-          }
-          let next = 0
-          const feed = () => {
-            if (next === segments.length) return
-            const segment = segments[next++]
-            for (let n = 0; n < segment.replies; n++) connection._responseActions.push(n === segment.replies - 1 ? () => { taken(); feed() } : taken)
-            connection._onData(segment.bytes)
-          }
-          feed()
-        })
+        for (const segment of segments) await take(segment)
       }
     },
     close: async () => {}

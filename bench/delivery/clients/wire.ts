@@ -5,9 +5,6 @@ import { once } from "node:events"
 import type * as Net from "node:net"
 import * as Tls from "node:tls"
 
-/** What is smaller than this is copied together; what is larger goes out as it stands. */
-const copied = 16_384
-
 export class Wire {
   socket: Net.Socket
   /** Replies that have not come. */
@@ -20,10 +17,6 @@ export class Wire {
   /** How far the line being read has come, and whether another one follows it. */
   column = 0
   more = false
-  /** Octets put since `start` that are not written. */
-  buffer = Buffer.allocUnsafe(4 * copied)
-  start = 0
-  end = 0
 
   constructor(socket: Net.Socket) {
     this.socket = this.listen(socket)
@@ -56,33 +49,13 @@ export class Wire {
   }
 
   put(octets: string | Uint8Array): void {
-    const small = octets.length < copied
-    if (!small || octets.length > this.buffer.length - this.end) this.write()
-    if (!small) {
-      this.socket.cork()
-      this.socket.write(octets, "latin1")
-      return
-    }
-    if (octets.length > this.buffer.length - this.end) {
-      this.buffer = Buffer.allocUnsafe(4 * copied)
-      this.start = 0
-      this.end = 0
-    }
-    if (typeof octets === "string") this.buffer.write(octets, this.end, "latin1")
-    else this.buffer.set(octets, this.end)
-    this.end += octets.length
-  }
-
-  write(): void {
-    if (this.end === this.start) return
-    this.socket.write(this.buffer.subarray(this.start, this.end))
-    this.start = this.end
+    this.socket.cork()
+    this.socket.write(octets, "latin1")
   }
 
   /** Writes what was put, which gets so many replies. */
   send(replies: number): void {
     this.owed += replies
-    this.write()
     while (this.socket.writableCorked > 0) this.socket.uncork()
   }
 

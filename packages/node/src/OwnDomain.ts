@@ -6,10 +6,10 @@ import * as Result from "effect/Result"
 import { hostname } from "node:os"
 
 /**
- * The client's own domain name, where this machine has one (RFC 5321 §4.1.4): a name
- * without a dot would be refused by some servers, an address literal never is.
+ * This machine's own domain name, where it has one (RFC 5321 §4.1.4): a name without a
+ * dot would be refused by some servers, an address literal never is.
  */
-export const options = (): { readonly domain?: string } => {
+export const ownDomain = (): string | undefined => {
   const name = hostname()
-  return name.includes(".") && Result.isSuccess(Address.parseDomain(name)) ? { domain: name } : {}
+  return name.includes(".") && Result.isSuccess(Address.parseDomain(name)) ? name : undefined
 }

@@ -4,7 +4,7 @@
  *
  * TODO: delete this file for core's own `Opened.send` and `Opened.usable`.
  */
-import { Command, Envelope, Program, Reason, SmtpClient, SmtpError, Transaction } from "@postern/core"
+import { Command, Envelope, Program, Reason, type SmtpClient, SmtpError, Transaction } from "@postern/core"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
@@ -35,6 +35,6 @@ export const open = (
       const { outcomes, reply } = yield* connection.run(Transaction.deliver(session, envelope, content))
       return { reply, outcomes, transcript: yield* connection.transcript }
     })
-    const usable = Effect.succeed(true); void Exit; void Command; void Program
+    const usable = Effect.map(Effect.exit(connection.run(Program.send(Command.noop))), Exit.isSuccess)
     return { session, connection, send, usable }
   })

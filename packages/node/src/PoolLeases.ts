@@ -36,11 +36,17 @@ export interface Lease {
 export interface Counts {
   readonly open: number
   readonly busy: number
+  /** Those who wait for one. */
+  readonly waiting: number
   readonly opened: number
 }
 
 /** The connections of a pool. */
 export interface Leases {
+  /** Runs with a connection. Fails as `borrow` does. */
+  readonly use: <A extends object, E>(
+    f: (lease: Lease) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | SmtpError.SmtpError>
   /** A connection until the scope closes. Fails when no server can be reached, or the pool was closed. */
   readonly borrow: Effect.Effect<Lease, SmtpError.SmtpError, Scope.Scope>
   readonly counts: () => Counts
@@ -56,11 +62,8 @@ class Connection implements Lease {
   /** Ends the session and closes the connection. */
   readonly scope: Scope.Closeable
   /** Messages it may carry. */
-  readonly limit: number
+  limit: number
   sent = 0
-  isBusy = false
-  /** Not to be used any more. */
-  isSpent = false
   isTidy = true
 
   constructor(opened: Opened, rank: number, scope: Scope.Closeable, limit: number) {
@@ -72,6 +75,15 @@ class Connection implements Lease {
 
   get isReused(): boolean {
     return this.sent > 0
+  }
+
+  /** Not to be used any more. */
+  get isSpent(): boolean {
+    return this.sent >= this.limit
+  }
+
+  drop(): void {
+    this.limit = 0
   }
 
   send(message: SmtpClient.Message): Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError> {
@@ -105,6 +117,8 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Leases, never, Scope.Scope> {
   const connections = new Set<Connection>()
   let opened = 0
+  let busy = 0
+  let waiting = 0
   let isClosed = false
   // A place is taken before a connection is opened, and free when it is closed: `Pool`
   // itself opens the next one while the one before says goodbye.
@@ -140,36 +154,14 @@ export const make = Effect.fnUntraced(function*(
   )
 
   // A pool that is closed interrupts those who still wait.
-  const get = Effect.catchCause(
-    Pool.get(pool),
-    (cause) => isClosed && Cause.hasInterruptsOnly(cause) ? drained : Effect.failCause(cause)
-  )
-
-  const giveBack = (connection: Connection, exit: Exit.Exit<unknown, unknown>) =>
-    Effect.suspend(() => {
-      connection.isBusy = false
-      connection.isSpent = connection.sent >= connection.limit
-      // After a success, or a dialogue of somebody's own, it is looked at before it is lent again.
-      if (connection.isSpent || Exit.isSuccess(exit) || !connection.isTidy) return Effect.void
-      return Effect.map(connection.opened.usable, (isUsable) => {
-        connection.isSpent = !isUsable
-      })
-    })
-
-  const lend = Effect.gen(function*() {
-    const lent: { connection?: Connection } = {}
-    // Runs once it is back: a connection that `Pool` drops while it is lent is replaced, needed or not.
-    yield* Effect.addFinalizer(() =>
-      lent.connection?.isSpent === true ? Pool.invalidate(pool, lent.connection) : Effect.void
-    )
-    return yield* Effect.acquireRelease(
-      Effect.tap(get, (connection) =>
-        Effect.sync(() => {
-          connection.isBusy = true
-          lent.connection = connection
-        })),
-      giveBack,
-      { interruptible: true }
+  const get = Effect.suspend(() => {
+    waiting++
+    return Effect.ensuring(
+      Effect.catchCause(
+        Pool.get(pool),
+        (cause) => isClosed && Cause.hasInterruptsOnly(cause) ? drained : Effect.failCause(cause)
+      ),
+      Effect.sync(() => waiting--)
     )
   })
 
@@ -179,25 +171,61 @@ export const make = Effect.fnUntraced(function*(
       (isBetter) => isBetter ? Effect.succeed(false) : connection.isGood
     )
 
-  const borrow = Effect.fnUntraced(function*(): Effect.fn.Return<Lease, SmtpError.SmtpError, Scope.Scope> {
-    const outer = yield* Effect.scope
-    for (let unfit = 0;; unfit++) {
-      const inner = yield* Scope.fork(outer)
-      const connection = yield* Scope.provide(lend, inner)
-      // A server that closes every connection at once has its message fail, and not tried for ever.
-      if (unfit >= options.max || (yield* isFit(connection))) return connection
-      yield* Pool.invalidate(pool, connection)
-      yield* Scope.close(inner, Exit.void)
-    }
-  })
+  const settle = (connection: Connection, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+    busy--
+    // After a success, or a dialogue of somebody's own, it is looked at before it is lent again.
+    if (!connection.isSpent && (Exit.isSuccess(exit) || !connection.isTidy)) return Effect.void
+    return Effect.flatMap(connection.isSpent ? Effect.succeed(false) : connection.opened.usable, (isUsable) => {
+      if (isUsable) return Effect.void
+      connection.drop()
+      return Pool.invalidate(pool, connection)
+    })
+  }
+
+  /** Undefined when the one that was free is not to be used any more; the last one is lent in any case. */
+  const lend = (isLast: boolean): Effect.Effect<Connection | undefined, SmtpError.SmtpError, Scope.Scope> =>
+    Effect.flatMap(Effect.scope, (scope) => {
+      let lent: Connection | undefined
+      return Effect.andThen(
+        // Runs once it is back: a connection that `Pool` drops while it is lent is replaced, needed or not.
+        Scope.addFinalizerExit(scope, (exit) => lent === undefined ? Effect.void : settle(lent, exit)),
+        Effect.flatMap(get, (connection) => {
+          lent = connection
+          busy++
+          return Effect.map(isFit(connection), (isFit) => {
+            if (isFit || isLast) return connection
+            connection.drop()
+            return undefined
+          })
+        })
+      )
+    })
+
+  // A server that closes every connection at once has its message fail, and is not asked for ever.
+  const isLast = (unfit: number) => unfit >= options.max
+
+  const use = <A extends object, E>(
+    f: (lease: Lease) => Effect.Effect<A, E>,
+    unfit = 0
+  ): Effect.Effect<A, E | SmtpError.SmtpError> =>
+    Effect.flatMap(
+      Effect.scoped(Effect.flatMap(lend(isLast(unfit)), (lent) => lent === undefined ? Effect.undefined : f(lent))),
+      (result) => result === undefined ? use(f, unfit + 1) : Effect.succeed(result)
+    )
+
+  const borrow = (outer: Scope.Scope, unfit = 0): Effect.Effect<Lease, SmtpError.SmtpError> =>
+    Effect.suspend(() => {
+      const inner = Scope.forkUnsafe(outer)
+      return Effect.flatMap(Scope.provide(lend(isLast(unfit)), inner), (lent) =>
+        lent === undefined
+          ? Effect.andThen(Scope.close(inner, Exit.void), borrow(outer, unfit + 1))
+          : Effect.succeed(lent))
+    })
 
   return {
-    borrow: Effect.suspend(borrow),
-    counts: () => ({
-      open: connections.size,
-      busy: [...connections].filter(({ isBusy }) => isBusy).length,
-      opened
-    }),
+    use,
+    borrow: Effect.flatMap(Effect.scope, (scope) => borrow(scope)),
+    counts: () => ({ open: connections.size, busy, waiting, opened }),
     abort: Effect.suspend(() =>
       Effect.forEach([...connections], ({ scope }) => Scope.close(scope, Exit.void), {
         concurrency: "unbounded",

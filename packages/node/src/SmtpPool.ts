@@ -8,10 +8,12 @@ import {
   Reason,
   type Session,
   SmtpClient,
+  SmtpConfig,
   SmtpError,
   type Transaction,
   type Transport
 } from "@postern/core"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,7 +26,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as NodeTransport from "./NodeTransport.ts"
-import * as OwnDomain from "./OwnDomain.ts"
+import { ownDomain } from "./OwnDomain.ts"
 import type { Opened } from "./PoolConnection.ts"
 import * as PoolEndpoints from "./PoolEndpoints.ts"
 import * as PoolLeases from "./PoolLeases.ts"
@@ -71,14 +73,16 @@ export interface Sent {
   readonly result: Result.Result<Transaction.Delivery, SmtpError.SmtpError>
 }
 
-/** How a pool does. Messages accepted = sent + failed + cancelled + busy + waiting, where dialogues count as messages. */
+/** How a pool does. Messages accepted = sent + failed + cancelled + under way, where dialogues count as messages. */
 export interface Stats {
   /** Connections that are open: idle ones and busy ones. */
   readonly open: number
   readonly idle: number
   readonly busy: number
-  /** Messages without a connection: for want of one, because of the rate, or between two attempts. */
+  /** Messages, or dialogues, that wait for one of them. */
   readonly waiting: number
+  /** Messages that are accepted and not settled: on a connection, waiting for one or for the rate, or between two attempts. */
+  readonly underWay: number
   /** Messages taken by a server, since the beginning. */
   readonly sent: number
   readonly failed: number
@@ -241,11 +245,11 @@ export const make = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       if (isOver) return drained
       let isReused = false
-      const once = Effect.flatMap(leases.borrow, (lease) => {
+      const once = leases.use((lease) => {
         isReused = lease.isReused
         return lease.send(message)
       })
-      return Effect.catch(Effect.scoped(once), (error) => {
+      return Effect.catch(once, (error) => {
         // At most once for each connection that there may have been.
         if (!isReused || died >= max || !diedBefore(error)) return Effect.fail(error)
         retried++
@@ -317,12 +321,13 @@ export const make = Effect.fnUntraced(function*(
           Effect.provideService(dialogue(session), Program.Connection, connection))
       ),
     stats: Effect.map(endpoints.stats, (endpoints) => {
-      const { busy, open, opened } = leases.counts()
+      const { busy, open, opened, waiting } = leases.counts()
       return {
         open,
         idle: open - busy,
         busy,
-        waiting: underWay - busy,
+        waiting,
+        underWay,
         sent,
         failed,
         cancelled,
@@ -354,4 +359,21 @@ export const layer = (
 export const layerTcp = (
   options: Options
 ): Layer.Layer<SmtpPool | SmtpClient.SmtpClient, SmtpError.SmtpError> =>
-  Layer.provide(layer({ ...OwnDomain.options(), ...options }), NodeTransport.layer)
+  Layer.provide(layer({ ...options, domain: options.domain ?? ownDomain() }), NodeTransport.layer)
+
+/**
+ * The pool over TCP as the environment says (`SMTP_URL`, `SMTP_USER`, …: see
+ * `SmtpConfig.config`). Options given here override. Fails with a `ConfigError`, or
+ * `InvalidInput`.
+ */
+export const layerConfig = (
+  overrides: Partial<Options> = {}
+): Layer.Layer<SmtpPool | SmtpClient.SmtpClient, SmtpError.SmtpError | Config.ConfigError> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const settings = yield* SmtpConfig.config
+    const options = yield* Effect.mapError(
+      Effect.fromResult(SmtpConfig.toOptions(settings)),
+      (reason) => failure(reason, "input")
+    )
+    return layerTcp({ ...options, ...overrides })
+  }))

@@ -91,7 +91,7 @@ describe("fail-over", () => {
           Effect.forEach(["ben", "cat", "dan", "eve", "fay"], (name) => pool.send(message(name)), { concurrency: 5 })
         )
         yield* Effect.sleep("2 seconds")
-        assert.deepStrictEqual((yield* pool.stats).waiting, 5)
+        assert.deepStrictEqual((yield* pool.stats).underWay, 5)
         down.delete("two.example")
         yield* Fiber.join(sending)
         assert.lengthOf([...yield* names(first), ...yield* names(second)], 5)

@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Command, Program, Reply, SmtpClient } from "@postern/core"
 import { SimulatedServer } from "@postern/testing"
-import { Effect, Exit, Fiber, Layer, Result, Schedule, Scope, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Result, Schedule, Scope, Stream } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { SmtpPool } from "../src/index.ts"
 import { message, pooled, timed } from "./pool.ts"
+
+/** Content waits for a 354, so that a connection that ends before it leaves no doubt. */
+const extensions = ["PIPELINING"]
 
 const someNames = (count: number) => Array.from({ length: count }, (_, i) => `m${i}`)
 const sorted = (names: ReadonlyArray<string>) => names.toSorted()
@@ -40,8 +43,9 @@ describe("connections", () => {
         Effect.forEach(wanted, (name) => pool.send(message(name)), { concurrency: "unbounded" })
       )
       yield* Effect.sleep(65)
-      const { busy, idle, open, waiting } = yield* pool.stats
-      assert.deepStrictEqual([open, busy + idle, waiting > 10], [3, 3, true])
+      const { busy, idle, open, underWay, waiting } = yield* pool.stats
+      assert.deepStrictEqual([open, busy, idle, waiting + busy], [3, 3, 0, underWay])
+      assert.isAbove(waiting, 10)
       yield* Effect.sleep("1 minute")
       yield* Fiber.join(sending)
       assert.deepStrictEqual(sorted(yield* names), sorted(wanted))
@@ -109,6 +113,7 @@ describe("connections", () => {
     Effect.gen(function*() {
       let contents = 0
       const { pool } = yield* pooled({
+        extensions,
         reply: (turn) => turn._tag === "Content" && ++contents === 2 ? Reply.make(421, "bye") : undefined
       }, { retry: Schedule.recurs(0) })
       yield* pool.send(message("ben"))
@@ -161,6 +166,7 @@ describe("retry", () => {
   const droppingContent = (times: number) => {
     let left = times
     return {
+      extensions,
       reply: (turn: { readonly _tag: string }) => turn._tag === "Content" && left-- > 0 ? "drop" as const : undefined
     }
   }
@@ -181,7 +187,10 @@ describe("retry", () => {
 
   timed("a server that closes each connection at once has the message fail in the end", () =>
     Effect.gen(function*() {
-      const { pool, sessions } = yield* pooled({ reply: (turn) => turn._tag === "Mail" ? "drop" : undefined })
+      const { pool, sessions } = yield* pooled({
+        extensions,
+        reply: (turn) => turn._tag === "Mail" ? "drop" : undefined
+      })
       const error = yield* Effect.flip(pool.send(message("ben")))
       assert.strictEqual(error.reason._tag, "ConnectionLost")
       assert.lengthOf(yield* sessions, 4)
@@ -210,8 +219,8 @@ describe("cancelling", () => {
       yield* Fiber.join(first)
       assert.deepStrictEqual(yield* names, ["ben"])
       assert.lengthOf(yield* sessions, 1)
-      const { busy, cancelled, sent, waiting } = yield* pool.stats
-      assert.deepStrictEqual({ busy, cancelled, sent, waiting }, { busy: 0, cancelled: 1, sent: 1, waiting: 0 })
+      const { busy, cancelled, sent, underWay, waiting } = yield* pool.stats
+      assert.deepStrictEqual([busy, waiting, underWay, cancelled, sent], [0, 0, 0, 1, 1])
     }))
 
   timed("while it is sent: its connection is closed, and no other", () =>
@@ -266,8 +275,8 @@ describe("rate", () => {
       yield* pool.send(message("ben"))
       const second = yield* Effect.forkChild(pool.send(message("cat")))
       yield* Effect.sleep("1 second")
-      const { busy, waiting } = yield* pool.stats
-      assert.deepStrictEqual([busy, waiting], [0, 1])
+      const { busy, underWay, waiting } = yield* pool.stats
+      assert.deepStrictEqual([busy, waiting, underWay], [0, 0, 1])
       yield* Effect.sleep("1 minute")
       yield* Fiber.join(second)
     }))
@@ -314,7 +323,10 @@ describe("drain", () => {
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const { open, pool } = yield* Scope.provide(
-        pooled({ delay: (_, turn) => turn?._tag === "Mail" ? "4 minutes" : 0 }, { max: 1, drainWithin: "10 seconds" }),
+        pooled({ extensions, delay: (_, turn) => turn?._tag === "Mail" ? "4 minutes" : 0 }, {
+          max: 1,
+          drainWithin: "10 seconds"
+        }),
         scope
       )
       const sending = yield* Effect.forkChild(Effect.flip(pool.send(message("ben"))))
@@ -420,6 +432,17 @@ describe("layer", () => {
       assert.lengthOf(yield* inbox.received, 20)
       assert.lengthOf(yield* sessions, 2)
     }).pipe(Effect.provide(SimulatedServer.layerTcp())))
+
+  it.live("as the environment says", () =>
+    Effect.gen(function*() {
+      const { host, inbox, port } = yield* SimulatedServer.SimulatedServer
+      const environment = ConfigProvider.fromEnvRecord({ SMTP_URL: `smtp://${host}:${port}`, SMTP_SECURITY: "plain" })
+      yield* Effect.flatMap(SmtpPool.SmtpPool, (pool) => pool.send(message("ben"))).pipe(
+        Effect.provide(SmtpPool.layerConfig({ max: 1 })),
+        Effect.provide(ConfigProvider.layer(environment))
+      )
+      assert.lengthOf(yield* inbox.received, 1)
+    }).pipe(Effect.provide(SimulatedServer.layerTcp({}, { tls: false }))))
 
   const bad: ReadonlyArray<readonly [Partial<SmtpPool.Options>, string]> = [
     [{ max: 0 }, "max"],

@@ -1,5 +1,6 @@
 import { Transport } from "@postern/core"
 import { Effect, Queue, type Scope } from "effect"
+import { createHash } from "node:crypto"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import { NodeTransport } from "../src/index.ts"
@@ -94,3 +95,9 @@ export const received = (socket: Net.Socket) =>
   })
 
 export const closed = (socket: Net.Socket) => eventually(() => socket.destroyed)
+
+/** The length of the pattern is prime, so pieces that are swapped or lost show. */
+export const noise = (length: number): Uint8Array =>
+  Buffer.alloc(length, Uint8Array.from({ length: 4093 }, (_, index) => (index * 2654435761) >>> 24))
+
+export const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
