@@ -4,6 +4,7 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as LogLevel from "effect/LogLevel"
 import type * as Reason from "../outcome/Reason.ts"
 import type { Phase } from "../outcome/Phase.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
@@ -18,6 +19,9 @@ export class SessionLog {
   readonly clock: Clock.Clock
   readonly start: bigint
   events: Array<Transcript.Event> = []
+  /** Those that observer and logger have not been told of. */
+  untold: Array<Transcript.Event> = []
+  logged = true
 
   constructor(observe: Observer | undefined, clock: Clock.Clock) {
     this.observe = observe
@@ -30,18 +34,35 @@ export class SessionLog {
     return Number(this.clock.currentTimeNanosUnsafe() - this.start) / 1_000_000
   }
 
-  /** Keeps an event, logs it at level Debug, and tells the observer. */
-  record(event: Transcript.Event): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.events.length === Transcript.kept) this.events.shift()
-      this.events.push(event)
+  /** Keeps an event. {@link tell} passes it on. */
+  record(event: Transcript.Event): void {
+    if (this.events.length === 2 * Transcript.kept) this.events = this.events.slice(-Transcript.kept)
+    this.events.push(event)
+    if (this.logged || this.observe !== undefined) this.untold.push(event)
+  }
+
+  /** Looks whether anyone reads what is logged at level Debug: otherwise nothing is prepared for it. */
+  readonly look: Effect.Effect<void> = Effect.map(LogLevel.isEnabled("Debug"), (logged) => {
+    this.logged = logged
+  })
+
+  /** Logs at level Debug what happened since, and tells the observer. */
+  readonly tell: Effect.Effect<void> = Effect.suspend(() => {
+    const { observe, untold } = this
+    this.untold = []
+    return Effect.forEach(untold, (event) => {
       const logged = Effect.logDebug("smtp", event)
-      return this.observe === undefined ? logged : Effect.andThen(logged, this.observe(event))
-    })
+      return observe === undefined ? logged : Effect.andThen(logged, observe(event))
+    }, { discard: true })
+  })
+
+  /** What happened until now; of long sessions the newest events. */
+  get transcript(): Transcript.Transcript {
+    return this.events.slice(-Transcript.kept)
   }
 
   /** The error of this connection for a reason, with what was said until now. */
   error(reason: Reason.Reason, phase: Phase): SmtpError {
-    return new SmtpError({ reason, phase, transcript: [...this.events] })
+    return new SmtpError({ reason, phase, transcript: this.transcript })
   }
 }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Address,
+  Body,
   Choose,
   type Command,
   CommandLine,
@@ -144,12 +145,15 @@ describe("every path of a whole submission", () => {
           if (mechanism.traits.kind === "plaintext") assert.notInclude(before, "AUTH ")
           if (security === "startTls") assert.notMatch(before, /AUTH |MAIL |RCPT /)
 
-          const content = said.findIndex(({ instruction }) => instruction._tag === "Payload")
+          const content = said.findIndex(({ instruction }) =>
+            instruction._tag === "Exchange"
+            && instruction.say.some((it) => it._tag === "Content" && it !== Body.nothing)
+          )
           if (content !== -1) {
             const accepted = said.slice(0, content).some(({ answer, instruction }) =>
               instruction._tag === "Exchange" && answer._tag === "Replies"
-              && instruction.commands.some((command, i) =>
-                command._tag === "Rcpt" && Reply.isPositive(answer.replies[i] ?? Reply.make(599, ""))
+              && instruction.hear.some((step, i) =>
+                step === "Rcpt" && Reply.isPositive(answer.replies[i] ?? Reply.make(599, ""))
               )
             )
             assert.isTrue(accepted, "content without an accepted recipient")
@@ -165,7 +169,7 @@ describe("every path of a whole submission", () => {
             assert.notInclude(JSON.stringify(end.failure), secret)
           }
           const auths = said.filter(({ instruction }) =>
-            instruction._tag === "Exchange" && instruction.commands[0]._tag === "Auth"
+            instruction._tag === "Exchange" && instruction.hear[0] === "Auth"
           )
           assert.isAtMost(auths.length, 1, "one mechanism, one attempt")
         }
@@ -177,7 +181,7 @@ describe("every path of a whole submission", () => {
     const { ended } = Explore.paths(Open.open(options("tls")), Explore.everyCode({ challenges: ["VXNlcm5hbWU6"] }))
     for (const { said } of ended) {
       const tried = said.flatMap(({ answer, instruction }) =>
-        instruction._tag === "Exchange" && instruction.commands[0]._tag.startsWith("Auth") && answer._tag === "Replies"
+        instruction._tag === "Exchange" && instruction.hear[0]?.startsWith("Auth") === true && answer._tag === "Replies"
           ? answer.replies.map(({ code }) => code)
           : []
       )

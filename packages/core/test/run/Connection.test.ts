@@ -7,6 +7,7 @@ import {
   Envelope,
   Program,
   type Reason,
+  Said,
   Session,
   Transaction,
   Transcript
@@ -236,7 +237,11 @@ describe("what the server waits for", () => {
       const talked = yield* talk(helloScript(), (connection) =>
         Effect.andThen(
           connection.run(hello),
-          connection.run(Program.payload(Content.encodeData(new TextEncoder().encode("MAIL FROM:<>\n"))))
+          connection.run(
+            Program.converse([Said.content(Content.blocks(new TextEncoder().encode("MAIL FROM:<>\n"), "DATA"))], [
+              "Content"
+            ])
+          )
         ))
       assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, {
         _tag: "OutOfSequence",

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Address, Choose, Command, Open, Program } from "@postern/core"
+import { Address, Choose, Command, Open, Program, Said } from "@postern/core"
 import { Explore } from "@postern/testing"
 import { Result } from "effect"
 
@@ -91,7 +91,7 @@ describe("Explore.render", () => {
     const program = Program.gen(function*() {
       yield* Program.greeting
       yield* Program.upgradeTls({ serverName: "mx.example" })
-      yield* Program.payload(new TextEncoder().encode("Subject: x\r\n\r\n.\r\n"))
+      yield* Program.converse([Said.content([new TextEncoder().encode("Subject: x\r\n\r\n.\r\n")])], ["Content"])
       yield* Program.exchange(Command.noop, Command.quit)
     })
     const { ended } = Explore.paths(program, menu)
