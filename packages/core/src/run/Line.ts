@@ -68,7 +68,10 @@ export class Line {
 
   /** Says it: it is written when a reply is waited for. */
   say(all: ReadonlyArray<Said.Said>): void {
-    for (const said of all) this.outbox.push(said)
+    for (const said of all) {
+      const reason = this.outbox.push(said)
+      if (reason !== undefined) this.end(reason)
+    }
   }
 
   /** True when nothing is on its way in either direction, and the server waits for a command. */

@@ -22,6 +22,12 @@ export interface Expected {
   readonly said: Said.Said | undefined
 }
 
+/** What is to be written, with its line. */
+interface Queued {
+  readonly said: Said.Said
+  readonly line: string
+}
+
 /**
  * Replies that may be outstanding when more is written: with more, both sides' buffers
  * could be full, each waiting for the other to read (RFC 2920 §3.1). Replies are at most
@@ -56,7 +62,7 @@ export class Outbox {
   readonly secrets: Secrets
   pipelining = false
   owed: Owed | undefined = undefined
-  queue: Array<Said.Said> = []
+  queue: Array<Queued> = []
   at = 0
   /** How many things were said, and of how many everything was given out. */
   said = 0
@@ -76,10 +82,15 @@ export class Outbox {
     this.secrets = secrets
   }
 
-  push(said: Said.Said): void {
+  /** Queues it, or tells why it must not be said. */
+  push(said: Said.Said): Reason.Reason | undefined {
+    const line = lineOf(said)
     for (const step of Said.steps(said)) this.expected.push({ step, item: this.said, said })
-    this.queue.push(said)
+    this.queue.push({ said, line })
     this.said++
+    return isOneLine(line)
+      ? undefined
+      : Reason.make("InvalidInput", { what: "a command", problem: "it holds CR, LF or NUL" })
   }
 
   /** The reply that comes next. */
@@ -126,18 +137,15 @@ export class Outbox {
         this.held = block
         break
       }
-      const said = this.queue[this.at]
-      if (said === undefined || !this.open(said)) break
+      const queued = this.queue[this.at]
+      if (queued === undefined || !this.open(queued.said)) break
+      const { line, said } = queued
       const reason = this.forbids(said)
       if (reason !== undefined) return reason
       if (said._tag === "Content") {
         this.blocks = said.blocks[Symbol.iterator]()
         continue
       }
-      const line = said._tag === "Chunk"
-        ? `BDAT ${said.octets.length}${said.last ? " LAST" : ""}\r\n`
-        : CommandLine.text(said)
-      if (!isOneLine(line)) return Reason.make("InvalidInput", { what: "a command", problem: "it holds CR, LF or NUL" })
       text += line
       length += line.length
       if (said._tag === "Chunk") {
@@ -161,7 +169,7 @@ export class Outbox {
       this.octets += step.value.length
       return step.value
     }
-    const said = this.queue[this.at]
+    const said = this.queue[this.at]?.said
     this.blocks = undefined
     if (said?._tag === "Chunk" || (said?._tag === "Content" && said.end)) {
       this.log.record({ _tag: "ContentSent", at: this.log.at(), octets: this.octets })
@@ -201,6 +209,17 @@ export class Outbox {
       step: said._tag === "Chunk" ? "Bdat" : said._tag,
       phase: owed ?? "ready"
     })
+  }
+}
+
+const lineOf = (said: Said.Said): string => {
+  switch (said._tag) {
+    case "Content":
+      return "\r\n"
+    case "Chunk":
+      return `BDAT ${said.octets.length}${said.last ? " LAST" : ""}\r\n`
+    default:
+      return CommandLine.text(said)
   }
 }
 

@@ -29,6 +29,9 @@ export type Line = Exclude<Command.Command, Command.Bdat>
 /** Anything a client can say. */
 export type Said = Line | Chunk | Content
 
+/** True for what has all it needs in its line. */
+export const isLine = (said: Said): said is Line => said._tag !== "Chunk" && said._tag !== "Content"
+
 /** A chunk of content, by BDAT. */
 export const chunk = (octets: Uint8Array, last: boolean, replies = 1): Chunk => ({
   _tag: "Chunk",

@@ -14,6 +14,7 @@ import {
   Program,
   Reason,
   Reply,
+  Said,
   Transaction
 } from "@postern/core"
 import { Explore } from "@postern/testing"
@@ -46,7 +47,7 @@ const ehlo = (...extensions: ReadonlyArray<string>) => Program.replies(Reply.mak
 const written = (said: ReadonlyArray<Program.Rehearsed>): string =>
   said.flatMap(({ instruction }) =>
     instruction._tag === "Exchange"
-      ? instruction.commands.map((command) => new TextDecoder().decode(CommandLine.encode(command)))
+      ? instruction.say.filter(Said.isLine).map((command) => new TextDecoder().decode(CommandLine.encode(command)))
       : []
   ).join("")
 
@@ -55,9 +56,9 @@ describe("opening a session", () => {
     const { end, said } = Program.rehearse(Open.open(options("startTls")), (instruction, said) => {
       if (instruction._tag === "UpgradeTls") return Program.tls(Explore.tlsFacts)
       if (instruction._tag === "Perform") return Explore.everyClass()(instruction, said)[0]
-      if (instruction._tag === "Greeting") return greeting
+      if (instruction._tag === "Exchange" && instruction.hear[0] === "Greeting") return greeting
       if (instruction._tag !== "Exchange") return undefined
-      const [{ _tag }] = instruction.commands
+      const [_tag] = instruction.hear
       const tls = said.some(({ instruction }) => instruction._tag === "UpgradeTls")
       return _tag === "Ehlo"
         ? tls ? ehlo("AUTH PLAIN LOGIN") : ehlo("STARTTLS")
@@ -192,7 +193,7 @@ describe("every path of a whole submission", () => {
 
   it("sends nothing of a session it did not open", () => {
     const commands = Explore.paths(Open.open(options("startTls")), Explore.everyClass()).ended.flatMap(({ said }) =>
-      said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.commands : [])
+      said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.say.filter(Said.isLine) : [])
     )
     const tags: ReadonlySet<Command.Tag> = new Set(commands.map(({ _tag }) => _tag))
     assert.deepStrictEqual([...tags].toSorted(), ["Auth", "AuthCancel", "AuthResponse", "Ehlo", "Helo", "StartTls"])

@@ -177,9 +177,10 @@ describe("a whole transaction by hand", () => {
     assert.deepStrictEqual(end, Result.succeed(ok))
     const last = said.at(-1)?.instruction
     const [content] = last?._tag === "Exchange" ? last.say : []
-    const written = content?._tag === "Content" ? Array.from(content.blocks, (block) => new TextDecoder().decode(block)) : []
+    const written = content?._tag === "Content"
+      ? Array.from(content.blocks, (block) => new TextDecoder().decode(block))
+      : []
     assert.strictEqual(written.join(""), "..x\r\n.\r\n")
-  })
   })
 
   it("RSET goes back to where MAIL may be said, and before EHLO to where it may not", () => {

@@ -15,6 +15,7 @@ import {
   Program,
   type Reason,
   Reply,
+  Said,
   Session
 } from "@postern/core"
 import { Explore } from "@postern/testing"
@@ -50,7 +51,9 @@ export const play = <A, E>(program: Program.Program<A, E>, server: ReadonlyArray
       ? { _tag: "Value", value: Effect.runSync(instruction.effect as Effect.Effect<unknown>) }
       : answers.shift())
   const instructions = [...said.map(({ instruction }) => instruction), ...pending === undefined ? [] : [pending]]
-  const lines = instructions.flatMap((asked) => asked._tag === "Exchange" ? asked.commands.map(wire) : [])
+  const lines = instructions.flatMap((asked) =>
+    asked._tag === "Exchange" ? asked.say.filter(Said.isLine).map(wire) : []
+  )
   return { end, lines, unread: answers.length }
 }
 
