@@ -136,15 +136,12 @@ export const lost = (
   const sent = written && (mail === undefined || Expect.isYes("Mail", mail))
   const doubtful = recipients.map((_, i) => sent && (rcpts[i] === undefined || isAccepted(rcpts[i])))
   const inDoubt = doubt(recipients.filter((_, i) => doubtful[i]), reason)
-  return {
-    outcomes: recipients.map((recipient, i): Outcome =>
-      doubtful[i] === true
-        ? { _tag: "InDoubt", recipient, reason: inDoubt }
-        : { _tag: "Deferred", recipient, reply: undefined, reason }
-    ),
-    reply: undefined,
-    reason: doubtful.includes(true) ? inDoubt : reason
-  }
+  const outcomes = recipients.map((recipient, i): Outcome =>
+    doubtful[i] === true
+      ? { _tag: "InDoubt", recipient, reason: inDoubt }
+      : { _tag: "Deferred", recipient, reply: undefined, reason }
+  )
+  return { outcomes, reply: undefined, reason: doubtful.includes(true) ? inDoubt : reason }
 }
 
 /** The delivery to these recipients is in doubt, since the connection ended for this reason. */

@@ -145,7 +145,11 @@ const advance = Program.fn(function*(session: Session, command: Of<keyof Leads>)
     case "Helo":
     case "Lhlo": {
       const capabilities = yield* Program.send(command)
-      return new Session<Phase>("ready", { ...session.facts, capabilities, lmtp: command._tag === "Lhlo" })
+      return new Session<Phase>("ready", {
+        ...session.facts,
+        capabilities,
+        ...(command._tag === "Lhlo" ? { lmtp: true } : {})
+      })
     }
     case "Rset": {
       yield* Program.send(command)

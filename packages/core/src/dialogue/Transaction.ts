@@ -3,6 +3,7 @@
  * content for those recipients that were accepted; in as many transactions as the
  * server's limits and the policy ask for.
  */
+import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Classify from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
@@ -27,7 +28,12 @@ export interface Message {
   readonly envelope: Envelope.Envelope
   readonly body: Body.Body
   readonly policy: Outcome.Policy
+  /** Makes of content one that needs no extension, where the server lacks one that it needs. */
+  readonly convert?: Convert | undefined
 }
+
+/** Gives content that means the same and needs neither 8BITMIME, BINARYMIME nor SMTPUTF8 in its header fields. */
+export type Convert = (content: Uint8Array) => Effect.Effect<Uint8Array, Reason.Of<"ContentUnavailable">>
 
 /** A message on one session: its commands, and how it is sent. */
 export interface Prepared extends Message {
@@ -113,15 +119,38 @@ export const deliver = Program.fn(
     policy: Outcome.Policy = "any"
   ) {
     const body = content instanceof Uint8Array ? Body.octets(content) : content
-    const message = yield* Program.fromResult(prepare(session, { envelope, body, policy }))
-    return yield* deliverPrepared(session, message)
+    return yield* send(session, { envelope, body, policy })
   }
 )
 
-/** {@link deliver} for a message that is held against this session already. */
-export const deliverPrepared = Program.fn(function*(session: Session<"ready">, message: Prepared) {
+/** {@link deliver} for a message that may be converted. Fails as that does. */
+export const send = Program.fn(function*(session: Session<"ready">, message: Message) {
+  const prepared = prepare(session, message)
+  if (!convertible(message, prepared)) return yield* deliverPrepared(session, yield* Program.fromResult(prepared))
+  const converted = yield* Program.perform(message.convert(message.body.octets))
+  const body = Body.octets(converted)
+  return yield* deliverPrepared(session, yield* Program.fromResult(prepare(session, { ...message, body })))
+})
+
+interface Convertible extends Message {
+  readonly body: Body.Body & { readonly _tag: "Octets" }
+  readonly convert: Convert
+}
+
+/** True where an extension is missing that the message does without once it is converted. */
+export const convertible = (
+  message: Message,
+  prepared: Result.Result<Prepared, Reason.Reason>
+): message is Convertible =>
+  message.convert !== undefined && message.body._tag === "Octets" && Result.isFailure(prepared)
+  && prepared.failure._tag === "ExtensionMissing" && byContent.has(prepared.failure.extension)
+
+const byContent: ReadonlySet<string> = new Set(["8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8"])
+
+const deliverPrepared = Program.fn(function*(session: Session<"ready">, message: Prepared) {
   const groups = [...message.groups]
   const parts: Array<Outcome.Settled> = []
+  let lost: Program.Lost | undefined
   let ended: Reason.Reason | undefined
   // Not an iteration: recipients that were too many for one transaction get another.
   for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
@@ -133,7 +162,8 @@ export const deliverPrepared = Program.fn(function*(session: Session<"ready">, m
     const settled = yield* Program.settled(transact(session, message, group, recipients))
     if (Result.isFailure(settled)) {
       if (!Program.isLost(settled.failure)) return yield* Program.fail(settled.failure)
-      ended = settled.failure.reason
+      lost = settled.failure
+      ended = lost.reason
       parts.push(Outcome.lost(recipients, [], ended, false))
       continue
     }
@@ -149,7 +179,10 @@ export const deliverPrepared = Program.fn(function*(session: Session<"ready">, m
     parts.push({ ...part, outcomes })
   }
   const { outcomes, reason, reply } = Outcome.merge(message.recipients, parts)
-  if (reply === undefined) return yield* Program.fail(reason ?? Outcome.inCommon(outcomes))
+  if (reply === undefined) {
+    const because = reason ?? Outcome.inCommon(outcomes)
+    return yield* Program.fail(lost !== undefined && because === lost.reason ? lost : because)
+  }
   const delivery: Outcome.Delivery = { reply, outcomes }
   return delivery
 })

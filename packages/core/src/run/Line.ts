@@ -11,7 +11,7 @@ import type { Security } from "../dialogue/Open.ts"
 import type { Answer } from "../dialogue/Program.ts"
 import * as Reason from "../outcome/Reason.ts"
 import * as Transcript from "../outcome/Transcript.ts"
-import type { Capabilities } from "../wire/Capabilities.ts"
+import * as Capabilities from "../wire/Capabilities.ts"
 import * as Expect from "../wire/Expect.ts"
 import * as Reply from "../wire/Reply.ts"
 import type * as Said from "../wire/Said.ts"
@@ -34,6 +34,8 @@ export interface Options {
   readonly security: Security
   readonly timeLimits?: TimeLimits | undefined
   readonly replyLimits?: Reply.Limits | undefined
+  /** Extensions, by their EHLO keywords, that are taken for not offered. */
+  readonly without?: ReadonlyArray<string> | undefined
 }
 
 export class Line {
@@ -46,11 +48,12 @@ export class Line {
   readonly decoder: Reply.Decoder
   /** The next of what was received, when it is complete. */
   next: Result.Result<Reply.Reply, Reply.ReplyError> | undefined = undefined
+  readonly without: ReadonlyArray<string>
   greeted = false
   /** What the server began with, until there is enough of it to tell TLS from text. */
   opening: Uint8Array = new Uint8Array(0)
   tls: TlsFacts | undefined = undefined
-  capabilities: Capabilities | undefined = undefined
+  capabilities: Capabilities.Capabilities | undefined = undefined
   authenticated = false
   /** Writing failed with this, at that item: replies to what went before may still come. */
   failed: { readonly item: number; readonly reason: Reason.Reason } | undefined = undefined
@@ -64,6 +67,7 @@ export class Line {
     this.limits = options.timeLimits ?? {}
     this.outbox = new Outbox(log, this.secrets)
     this.decoder = Reply.decoder(options.replyLimits)
+    this.without = options.without ?? []
   }
 
   /** Says it: it is written when a reply is waited for. */
@@ -154,7 +158,8 @@ export class Line {
       return Reason.make("ProtocolViolation", { step, expected: `a reply (${problem})`, received })
     }
     const expected = step === "Greeting" ? undefined : this.outbox.next
-    const reply = this.record(step, next.success)
+    const shown = this.record(step, next.success)
+    const reply = step === "Ehlo" || step === "Lhlo" ? Capabilities.without(shown, this.without) : shown
     const judged = this.judge(step, reply, expected?.item)
     if (judged !== undefined) return judged
     if (expected !== undefined) this.outbox.hear()
@@ -213,7 +218,7 @@ export class Line {
     }
   }
 
-  know(capabilities: Capabilities | undefined): void {
+  know(capabilities: Capabilities.Capabilities | undefined): void {
     this.capabilities = capabilities
     this.outbox.pipelining = capabilities?.pipelining === true
   }
