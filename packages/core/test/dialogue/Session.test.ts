@@ -3,7 +3,7 @@
  * types which were evaded are of no use.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Address, Capabilities, Command, Expect, Program, Reason, Reply, Session } from "@postern/core"
+import { Address, Capabilities, Command, Expect, Program, Reason, Reply, type Said, Session } from "@postern/core"
 import { Explore } from "@postern/testing"
 import { Redacted, Result } from "effect"
 
@@ -37,12 +37,12 @@ const tags = Object.keys(commands) as ReadonlyArray<Command.Tag>
 const anywhere: ReadonlyArray<Command.Tag> = ["Noop", "Help", "Vrfy", "Expn", "Rset", "Quit"]
 const hello: ReadonlyArray<Command.Tag> = ["Ehlo", "Helo", "Lhlo"]
 
-/** RFC 5321 §4.1.4, and each extension's own rule. */
+/** RFC 5321 §4.1.4, and each extension's own rule. BDAT goes with its octets, by a transaction. */
 const allowed: Readonly<Record<Session.Phase, ReadonlyArray<Command.Tag>>> = {
   greeted: [...anywhere, ...hello],
   ready: [...anywhere, ...hello, "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Etrn", "Xclient"],
   sender: [...anywhere, "Rcpt"],
-  envelope: [...anywhere, "Rcpt", "Data", "Bdat"],
+  envelope: [...anywhere, "Rcpt", "Data"],
   content: []
 }
 const phases = Object.keys(allowed) as ReadonlyArray<Session.Phase>
@@ -89,7 +89,11 @@ describe("each command in each phase", () => {
     for (const tag of tags) {
       const command = commands[tag]
       const outOfSequence = Result.fail(Reason.make("OutOfSequence", { step: tag, phase }))
-      const said: ReadonlyArray<Program.Instruction> = [{ _tag: "Exchange", commands: [command] }]
+      const said: ReadonlyArray<Program.Instruction> = [{
+        _tag: "Exchange",
+        say: [command as Said.Line],
+        hear: [tag]
+      }]
 
       if (!allowed[phase].includes(tag)) {
         it(`${phase}: ${tag} is not sent`, () => {
@@ -147,7 +151,11 @@ describe("each command in each phase", () => {
         assert.strictEqual(entered.phase, next)
         if (hello.includes(tag)) {
           // What the server says now is what counts; the peer, TLS and the identity stay.
-          assert.deepStrictEqual(entered.facts, { ...facts, capabilities: entered.facts.capabilities })
+          assert.deepStrictEqual(entered.facts, {
+            ...facts,
+            capabilities: entered.facts.capabilities,
+            ...(tag === "Lhlo" ? { lmtp: true } : {})
+          })
           assert.deepStrictEqual(entered.facts.capabilities?.auth, [])
           assert.strictEqual(entered.facts.capabilities?.extended, tag !== "Helo")
         } else {

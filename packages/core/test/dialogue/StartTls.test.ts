@@ -25,7 +25,7 @@ const upgrade = (answers: ReadonlyArray<Program.Answer>, phase: Session.Phase = 
   )
 
 const tags = (said: ReadonlyArray<Program.Rehearsed>): ReadonlyArray<string> =>
-  said.map(({ instruction }) => instruction._tag === "Exchange" ? instruction.hear[0] : instruction._tag)
+  said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.hear : [instruction._tag])
 
 const consent = Program.replies(Reply.make(220, "go ahead", "2.0.0"))
 const tls = Program.tls(Explore.tlsFacts)

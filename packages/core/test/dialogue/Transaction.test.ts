@@ -41,18 +41,18 @@ describe("one transaction", () => {
     const { end, said } = deliver(
       ready(["SIZE 1000", "8BITMIME"]),
       ["b@b.example", "c@c.example"],
-      "café\n.\n",
+      "\ncafé\n.\n",
       [ok, ok, ok],
       [go],
       [ok]
     )
     assert.deepStrictEqual(Explore.linesSent(said), [
-      "MAIL FROM:<ann@a.example> SIZE=10 BODY=8BITMIME",
+      "MAIL FROM:<ann@a.example> SIZE=12 BODY=8BITMIME",
       "RCPT TO:<b@b.example>",
       "RCPT TO:<c@c.example>",
       "DATA"
     ])
-    assert.strictEqual(contentSaid(said), "café\r\n..\r\n.\r\n")
+    assert.strictEqual(contentSaid(said), "\r\ncafé\r\n..\r\n.\r\n")
     assert.isTrue(
       end !== undefined && Result.isSuccess(end) && end.success.outcomes.every(({ _tag }) => _tag === "Accepted")
     )
@@ -135,8 +135,23 @@ describe("one transaction", () => {
       reason(["SIZE 10"], "b@b.example", "12345678\n9"),
       Reason.make("TooLarge", { size: 13, limit: 10, reply: undefined })
     )
-    assert.strictEqual(reason(["SIZE"], "b@b.example", "é")?._tag, "ExtensionMissing")
-    assert.strictEqual(reason(["8BITMIME"], "bé@b.example", "x")?._tag, "ExtensionMissing")
+    const missing = (extension: string, because: string) => Reason.make("ExtensionMissing", { extension, because })
+    assert.deepStrictEqual(
+      reason(["SIZE"], "b@b.example", "\né"),
+      missing("8BITMIME", "the content has octets above 127")
+    )
+    assert.deepStrictEqual(
+      reason(["8BITMIME"], "bé@b.example", "x"),
+      missing("SMTPUTF8", "an address has characters outside ASCII")
+    )
+    assert.deepStrictEqual(
+      reason(["8BITMIME"], "b@b.example", "Subject: é\n\nx"),
+      missing("SMTPUTF8", "a header field has characters outside ASCII")
+    )
+    assert.deepStrictEqual(
+      reason([], "b@b.example", "x".repeat(999)),
+      missing("BINARYMIME", "a line of the content has 999 octets, and 998 are allowed")
+    )
   })
 
   it("a refused sender, DATA or content has a reason of its own", () => {

@@ -71,9 +71,10 @@ export const run = (
     server
   )
 
-type End = Result.Result<Session.Session<"ready">, Reason.Reason | Expect.Refused> | undefined
+type Problem = Reason.Reason | Expect.Refused | Program.Lost
+type End = Result.Result<Session.Session<"ready">, Problem> | undefined
 
-export const failure = (end: End): Reason.Reason | Expect.Refused => {
+export const failure = (end: End): Problem => {
   assert.isTrue(end !== undefined && Result.isFailure(end), `a failure was expected: ${JSON.stringify(end)}`)
   return end !== undefined && Result.isFailure(end) ? end.failure : assert.fail()
 }
