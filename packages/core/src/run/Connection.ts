@@ -67,6 +67,7 @@ export const open = Effect.fnUntraced(function*(
     (reason) => log.error(reason, "connect")
   )
   const driver = new Driver(log, new Line(log, wire, options), options.timeLimits ?? {})
+  log.tick()
   log.record({ _tag: "Connected", at: log.at(), host: options.peer.host, port: options.peer.port })
   yield* log.tell
   yield* Effect.addFinalizer(() => driver.quit)

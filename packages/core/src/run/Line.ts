@@ -92,6 +92,7 @@ export class Line {
 
   end(reason: Reason.Reason): Reason.Reason {
     if (this.ended !== undefined) return this.ended
+    this.log.tick()
     this.log.record({ _tag: "Closed", at: this.log.at(), detail: reason._tag })
     return this.ended = reason
   }
@@ -242,6 +243,7 @@ export class Line {
 
   writeThen(step: Expect.Step, next: () => Effect.Effect<void, Reason.Reason>): Effect.Effect<void, Reason.Reason> {
     return Effect.suspend(() => {
+      this.log.tick()
       const item = this.outbox.given
       const octets = this.failed === undefined ? this.outbox.take() : undefined
       if (octets === undefined) return next()
@@ -309,6 +311,7 @@ export class Line {
   }
 
   received(octets: Uint8Array): Reason.Reason | undefined {
+    this.log.tick()
     if (this.opening.length < tellsTls) {
       this.opening = concatBytes(this.opening, octets)
       if (looksLikeTls(this.opening)) {
@@ -340,6 +343,7 @@ export class Line {
         this.tls = facts
         this.outbox.owed = undefined
         this.know(undefined)
+        this.log.tick()
         this.log.record({ _tag: "TlsEstablished", at: this.log.at(), version, cipher, verifiedBy })
         return facts
       })

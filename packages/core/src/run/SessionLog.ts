@@ -18,6 +18,7 @@ export class SessionLog {
   readonly observe: Observer | undefined
   readonly clock: Clock.Clock
   readonly start: bigint
+  now: number | undefined = undefined
   events: Array<Transcript.Event> = []
   /** Those that observer and logger have not been told of. */
   untold: Array<Transcript.Event> = []
@@ -29,9 +30,14 @@ export class SessionLog {
     this.start = clock.currentTimeNanosUnsafe()
   }
 
-  /** Milliseconds since the connection was asked for. */
+  /** Milliseconds between when the connection was asked for and the last {@link tick}. */
   at(): number {
-    return Number(this.clock.currentTimeNanosUnsafe() - this.start) / 1_000_000
+    return this.now ??= Number(this.clock.currentTimeNanosUnsafe() - this.start) / 1_000_000
+  }
+
+  /** Something happens on the wire: what is recorded from here on has a time of its own. */
+  tick(): void {
+    this.now = undefined
   }
 
   /** Keeps an event. {@link tell} passes it on. */
