@@ -3,6 +3,7 @@
  *
  * Sockets stay in paused mode, so unread bytes have one place, the socket's own buffer,
  * which is bounded: Node stops reading from the kernel at 64 KiB and the peer's window closes.
+ * What is written in one turn of the event loop goes to the kernel, or through TLS, as one.
  */
 import { Transport } from "@postern/core"
 import * as Effect from "effect/Effect"
@@ -10,25 +11,48 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import * as NodeProxy from "./NodeProxy.ts"
 import * as NodeTls from "./NodeTls.ts"
 import * as TlsProblem from "./TlsProblem.ts"
 
-/** Which way out is taken. */
-export interface Options {
+/** Which way out is taken over TCP. */
+export interface TcpOptions {
   /** The local address to connect from, for hosts with several. */
   readonly localAddress?: string | undefined
   /** Only addresses of this family are dialled; otherwise IPv6 and IPv4 race (RFC 8305). */
   readonly family?: 4 | 6 | undefined
+  /** The proxy to go through; `localAddress` and `family` are then for the way to it. */
+  readonly proxy?: NodeProxy.Proxy | undefined
+  readonly unix?: undefined
 }
 
+/** A server on this machine, as those of LMTP are: host and port only name it, in errors and for TLS. */
+export interface UnixOptions {
+  /** The path of the socket to connect to instead of TCP. */
+  readonly unix: string
+  readonly localAddress?: undefined
+  readonly family?: undefined
+  readonly proxy?: undefined
+}
+
+export type Options = TcpOptions | UnixOptions
+
 /**
- * TCP and TLS with the given way out.
+ * TCP and TLS with the given way out. A proxy that fails is `ConnectFailed` with what it answered
+ * ({@link NodeProxy.through} says with which codes).
  *
  * @example
  * ```ts
  * import { NodeTransport } from "@postern/node"
+ * import { Redacted } from "effect"
  *
  * export const FromSecondAddress = NodeTransport.layerOptions({ localAddress: "192.0.2.25", family: 4 })
+ *
+ * export const ToLmtp = NodeTransport.layerOptions({ unix: "/var/run/dovecot/lmtp" })
+ *
+ * export const ThroughProxy = NodeTransport.layerOptions({
+ *   proxy: { kind: "socks5", host: "proxy.example", port: 1080, user: "ann", password: Redacted.make("secret") }
+ * })
  * ```
  */
 export const layerOptions = (options: Options): Layer.Layer<Transport.Transport> =>
@@ -62,34 +86,51 @@ const open = (
   Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
       const socket = new Net.Socket().setNoDelay(true).setKeepAlive(true)
-      return restore(connect(socket, peer, options)).pipe(
+      return restore(reach(socket, peer, options)).pipe(
         Effect.onError(() => Effect.sync(() => socket.destroy())),
-        Effect.andThen(Effect.acquireRelease(
-          Effect.sync(() => new SocketWire(socket)),
-          (wire) => Effect.sync(() => wire.close())
-        ))
+        Effect.flatMap((connected) =>
+          Effect.acquireRelease(
+            Effect.sync(() => new SocketWire(connected)),
+            (wire) => Effect.sync(() => wire.close())
+          )
+        )
       )
     })
   )
 
-const connect = (
+/** The socket that leads to the peer: `socket` itself, or the TLS one over it that a proxy has. */
+const reach = (
   socket: Net.Socket,
   peer: Transport.Peer,
   options: Options
-): Effect.Effect<void, Transport.TransportError> =>
+): Effect.Effect<Net.Socket, Transport.TransportError> => {
+  if (options.unix !== undefined) {
+    return connect(socket, peer, { path: options.unix })
+  }
+  const { family, localAddress, proxy } = options
+  const dial = ({ host, port }: Transport.Peer) =>
+    connect(socket, { host, port }, {
+      host,
+      port,
+      autoSelectFamily: true,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(family === undefined ? {} : { family })
+    })
+  return proxy === undefined ? dial(peer) : NodeProxy.through(proxy, peer, dial(proxy))
+}
+
+const connect = (
+  socket: Net.Socket,
+  peer: Transport.Peer,
+  where: Net.SocketConnectOpts
+): Effect.Effect<Net.Socket, Transport.TransportError> =>
   Effect.callback((resume) => {
     const fail = (error: Error) => resume(Effect.fail(connectFailed(peer, error)))
     // Stays on for good: what a socket reports with nobody listening ends the process.
     socket.on("error", fail)
-    socket.once("connect", () => resume(Effect.void))
+    socket.once("connect", () => resume(Effect.succeed(socket)))
     try {
-      socket.connect({
-        host: peer.host,
-        port: peer.port,
-        autoSelectFamily: true,
-        ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-        ...(options.family === undefined ? {} : { family: options.family })
-      })
+      socket.connect(where)
     } catch (cause) {
       // A port out of range, a local address that is none.
       fail(cause as Error)
@@ -111,6 +152,11 @@ const connectFailed = ({ host, port }: Transport.Peer, error: TlsProblem.NodeErr
   })
 
 const fail = (reason: Transport.TransportProblem) => Exit.fail(new Transport.TransportError({ reason }))
+
+/** Octets that may wait here for the kernel: what one turn writes is sent as one up to this, then a writer waits. */
+const mark = 256 * 1024
+
+const uncork = (socket: Net.Socket) => socket.uncork()
 
 class SocketWire implements Transport.Wire {
   /** The TCP socket, and after `upgradeTls` the TLS socket over it. */
@@ -153,9 +199,17 @@ class SocketWire implements Transport.Wire {
       if (this.#end !== undefined || !socket.writable) {
         return this.#notWritable()
       }
+      if (socket.writableCorked === 0) {
+        socket.cork()
+        process.nextTick(uncork, socket)
+      }
       socket.write(bytes)
-      // What `write` returns was settled before it tried the kernel, which mostly takes everything at once.
-      return socket.writableLength < socket.writableHighWaterMark ? Exit.void : this.#drained
+      if (socket.writableLength < mark) {
+        return Exit.void
+      }
+      // A reader that keeps up takes it all at once, and the writer goes on without a pause.
+      socket.uncork()
+      return socket.writableLength < mark ? Exit.void : this.#drained
     })
 
   readonly #drained = Effect.callback<void, Transport.TransportError>((resume) => {
@@ -192,6 +246,8 @@ class SocketWire implements Transport.Wire {
       if (this.#end !== undefined) {
         return fail(this.#end)
       }
+      // What was written in this turn goes out before the handshake, as plaintext.
+      this.#socket.uncork()
       this.#unlisten(this.#socket)
       return Effect.map(NodeTls.handshake(this.#socket, options), ({ facts, socket }) => {
         this.#socket = socket
@@ -200,12 +256,20 @@ class SocketWire implements Transport.Wire {
       })
     }).pipe(Effect.onError(() => Effect.sync(() => this.close())))
 
-  /** Waits for nothing: what the kernel has is still sent and over TLS a `close_notify` (RFC 8446 §6.1). */
+  /**
+   * Waits for no reader: what the kernel takes now is still sent, and over TLS a `close_notify`
+   * (RFC 8446 §6.1). TLS has what it wrote last taken in the next turn, and only then what was written after it.
+   */
   close() {
+    const socket = this.#socket
     this.#finish({ _tag: "Broken", code: "ERR_STREAM_DESTROYED", detail: "it was closed on this side" })
-    this.#socket.read()
-    this.#socket.end()
-    this.#socket.destroy()
+    socket.read()
+    socket.end()
+    if (socket.writableLength === 0) {
+      socket.destroy()
+    } else {
+      setImmediate(() => socket.destroy())
+    }
   }
 
   #listen(socket: Net.Socket) {

@@ -1,11 +1,31 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Transport } from "@postern/core"
-import { Effect, Exit, Fiber, References, Scope } from "effect"
+import { Effect, Exit, Fiber, Redacted, References, Scope } from "effect"
+import { Certificates } from "@postern/testing"
+import * as fc from "fast-check"
 import { createHash } from "node:crypto"
 import Dns from "node:dns"
+import { mkdtempSync, rmSync } from "node:fs"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Worker } from "node:worker_threads"
 import { afterEach, vi } from "vitest"
 import { NodeTransport } from "../src/index.ts"
-import { bytes, closed, dial, eventually, handles, readAll, reasonOf, received, serve, text, turns } from "./support.ts"
+import {
+  bytes,
+  closed,
+  dial,
+  eventually,
+  handles,
+  readAll,
+  reasonOf,
+  received,
+  secure,
+  serve,
+  text,
+  turns
+} from "./support.ts"
 
 afterEach(() => Effect.runPromise(eventually(() => handles() === 0)))
 
@@ -92,6 +112,192 @@ describe("reading and writing", () => {
       assert.isAbove(socket.writableLength, 0)
       const rest = yield* readAll(wire, flood.length - first.length)
       assert.strictEqual(sha256(Buffer.concat([first, rest])), sha256(flood))
+    }))
+})
+
+describe("writes of one turn", () => {
+  /** The writes of clients that reach the kernel, each as the lengths of what it joins. */
+  const kernelWrites = Effect.gen(function*() {
+    const writes: Array<ReadonlyArray<number>> = []
+    yield* spyOnSockets("_write", (chunk: Uint8Array) => writes.push([chunk.length]))
+    yield* spyOnSockets(
+      "_writev",
+      (chunks: ReadonlyArray<{ readonly chunk: Uint8Array }>) => writes.push(chunks.map(({ chunk }) => chunk.length))
+    )
+    return writes
+  })
+  const spyOnSockets = <A>(method: string, see: (what: A) => void) => {
+    const prototype = Net.Socket.prototype as unknown as Record<string, (what: A, ...rest: Array<unknown>) => unknown>
+    const original = prototype[method]!
+    return Effect.acquireRelease(
+      Effect.sync(() =>
+        vi.spyOn(prototype, method).mockImplementation(function(this: unknown, what, ...rest) {
+          see(what)
+          return original.call(this, what, ...rest)
+        })
+      ),
+      (spy) => Effect.sync(() => spy.mockRestore())
+    )
+  }
+
+  const gather = (socket: Net.Socket) => {
+    const chunks: Array<Buffer> = []
+    socket.on("data", (chunk) => chunks.push(chunk))
+    return chunks
+  }
+
+  const securely = Effect.gen(function*() {
+    const authority = yield* Certificates.authority("Test CA")
+    const issued = yield* authority.issue({ name: "mx.test", dns: ["mx.test"] })
+    return {
+      server: { cert: issued.certificate, key: Redacted.value(issued.key) },
+      client: { serverName: "mx.test", ca: [authority.certificate] }
+    }
+  })
+
+  it.live("are one for the kernel", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      const wire = yield* dial(server.port)
+      const chunks = gather(yield* server.accept)
+      const writes = yield* kernelWrites
+      const say = (lines: ReadonlyArray<string>) => Effect.forEach(lines, (line) => wire.write(bytes(line)))
+      yield* say(["MAIL\r\n", "RCPT\r\n", "DATA\r\n"])
+      yield* eventually(() => chunks.length === 1)
+      yield* say(["content", "\r\n.\r\n"])
+      yield* eventually(() => chunks.length === 2)
+      assert.deepStrictEqual(chunks.map(String), ["MAIL\r\nRCPT\r\nDATA\r\n", "content\r\n.\r\n"])
+      assert.deepStrictEqual(writes, [[6, 6, 6], [7, 5]])
+    }))
+
+  it.live("are one record of TLS", () =>
+    Effect.gen(function*() {
+      const tls = yield* securely
+      const chunks: Array<Buffer> = []
+      const server = yield* serve(secure(tls.server, (socket) => socket.on("data", (chunk) => chunks.push(chunk))))
+      const wire = yield* dial(server.port)
+      yield* wire.upgradeTls(tls.client)
+      yield* Effect.forEach(["MAIL\r\n", "RCPT\r\n", "DATA\r\n"], (line) => wire.write(bytes(line)))
+      yield* eventually(() => chunks.length > 0)
+      yield* turns(5)
+      assert.deepStrictEqual(chunks.map(String), ["MAIL\r\nRCPT\r\nDATA\r\n"])
+    }))
+
+  it.live("do not suspend the writer while the kernel takes them", () =>
+    Effect.gen(function*() {
+      const server = yield* serve((socket) => socket.resume())
+      const wire = yield* dial(server.port)
+      const writes = yield* kernelWrites
+      yield* Effect.sync(() => Effect.runSync(Effect.forEach(Array.from({ length: 1024 }), () => wire.write(kibibyte))))
+      assert.strictEqual(writes.length, 4)
+      assert.deepStrictEqual(new Set(writes.map((lengths) => lengths.length)), new Set([256]))
+    }))
+
+  const kibibyte = noise(1024)
+
+  it("arrive in order, of any lengths, over TCP and TLS", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.boolean(),
+        fc.array(
+          fc.record({ length: fc.oneof(fc.nat(40), fc.nat(3000), fc.nat(400_000)), pause: fc.nat(2) }),
+          { maxLength: 20 }
+        ),
+        (overTls, pieces) =>
+          Effect.gen(function*() {
+            const tls = yield* securely
+            const read: Array<Buffer> = []
+            const collect = (socket: Net.Socket) => void socket.on("data", (chunk) => read.push(chunk))
+            const server = yield* serve(overTls ? secure(tls.server, collect) : collect)
+            const wire = yield* dial(server.port)
+            yield* overTls ? wire.upgradeTls(tls.client) : Effect.void
+            const sent = noise(pieces.reduce((sum, { length }) => sum + length, 0))
+            let at = 0
+            for (const { length, pause } of pieces) {
+              yield* wire.write(sent.subarray(at, at += length))
+              yield* turns(pause)
+            }
+            yield* eventually(() => read.reduce((sum, chunk) => sum + chunk.length, 0) === sent.length)
+            assert.strictEqual(sha256(Buffer.concat(read)), sha256(sent))
+          }).pipe(Effect.scoped, Effect.runPromise)
+      ),
+      { numRuns: 25 }
+    ))
+
+  it.live("that nobody reads wait here up to the mark", () =>
+    Effect.gen(function*() {
+      const server = yield* serve((socket) => socket.pause())
+      const corked = vi.spyOn(Net.Socket.prototype, "cork")
+      yield* Effect.addFinalizer(() => Effect.sync(() => corked.mockRestore()))
+      const wire = yield* dial(server.port)
+      let written = 0
+      const writer = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: 48 * 1024 }),
+          () => Effect.andThen(wire.write(kibibyte), Effect.sync(() => written++))
+        )
+      )
+      yield* turns(200)
+      const before = written
+      yield* turns(200)
+      assert.strictEqual(written, before)
+      assert.strictEqual((corked.mock.contexts[0] as Net.Socket).writableLength, 256 * 1024)
+      yield* Fiber.interrupt(writer)
+      const socket = yield* server.accept
+      let length = 0
+      socket.on("data", (chunk) => length += chunk.length).resume()
+      yield* eventually(() => length === (before + 1) * 1024)
+    }))
+
+  it.live("just before the scope's end arrive, each of them", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      yield* Effect.scoped(Effect.flatMap(dial(server.port), (wire) =>
+        Effect.forEach(Array.from({ length: 100 }), () =>
+          wire.write(kibibyte))))
+      const socket = yield* server.accept
+      const chunks = gather(socket)
+      yield* closed(socket)
+      assert.strictEqual(Buffer.concat(chunks).length, 100 * 1024)
+    }))
+
+  it.live("just before the scope's end arrive over TLS, and its end is one in good order", () =>
+    Effect.gen(function*() {
+      const tls = yield* securely
+      const events: Array<string> = []
+      const server = yield* serve(secure(tls.server, (socket) => {
+        socket.on("data", (chunk) => events.push(String(chunk))).on("end", () => events.push("end"))
+        socket.on("error", (error) => events.push(String(error)))
+      }))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const wire = yield* dial(server.port)
+        yield* wire.upgradeTls(tls.client)
+        yield* wire.write(bytes("RSET\r\n"))
+        // The first write is under way, which for TLS takes until the next turn of the loop.
+        yield* Effect.promise(() => Promise.resolve())
+        yield* Effect.promise(() => Promise.resolve())
+        yield* wire.write(bytes("QUIT"))
+        yield* wire.write(bytes("\r\n"))
+      }))
+      yield* eventually(() => events.includes("end"))
+      assert.deepStrictEqual(events, ["RSET\r\n", "QUIT\r\n", "end"])
+    }))
+
+  it.live("go out before a handshake in the same turn", () =>
+    Effect.gen(function*() {
+      const tls = yield* securely
+      const said: Array<string> = []
+      const server = yield* serve((socket) => {
+        socket.once("readable", () => {
+          said.push(String(socket.read(10)))
+          secure(tls.server)(socket)
+        })
+      })
+      const wire = yield* dial(server.port)
+      yield* Effect.forEach(["START", "TLS\r\n"], (text) => wire.write(bytes(text)))
+      const facts = yield* wire.upgradeTls(tls.client)
+      assert.strictEqual(facts.version, "TLSv1.3")
+      assert.deepStrictEqual(said, ["STARTTLS\r\n"])
     }))
 })
 
@@ -206,28 +412,31 @@ describe("dialling", () => {
       })
     }))
 
-  const twoAddresses = Effect.acquireRelease(
-    Effect.sync(() =>
-      vi.spyOn(Dns, "lookup").mockImplementation((...args: ReadonlyArray<unknown>) => {
-        const callback = args.at(-1) as (error: null, addresses: ReadonlyArray<Dns.LookupAddress>) => void
-        callback(null, [{ address: "127.0.0.3", family: 4 }, { address: "127.0.0.1", family: 4 }])
-      })
-    ),
-    (spy) => Effect.sync(() => spy.mockRestore())
-  )
+  // A server that is told to listen by name or address asks, too: it comes first.
+  const resolving = (addresses: ReadonlyArray<string>) =>
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        vi.spyOn(Dns, "lookup").mockImplementation((...args: ReadonlyArray<unknown>) => {
+          const callback = args.at(-1) as (error: null, addresses: ReadonlyArray<Dns.LookupAddress>) => void
+          callback(null, addresses.map((address) => ({ address, family: Net.isIP(address) })))
+        })
+      ),
+      (spy) => Effect.sync(() => spy.mockRestore())
+    )
+  const twoAddresses = resolving(["127.0.0.3", "127.0.0.1"])
 
   it.live("of a name's addresses the next is tried when one fails", () =>
     Effect.gen(function*() {
-      yield* twoAddresses
       const server = yield* serve((socket) => socket.write("220 hi\r\n"))
+      yield* twoAddresses
       const wire = yield* dial(server.port, "mx.test")
       assert.strictEqual(text(yield* wire.read), "220 hi\r\n")
     }))
 
   it.live("when all of a name's addresses fail it tells of each", () =>
     Effect.gen(function*() {
-      yield* twoAddresses
       const port = yield* unusedPort
+      yield* twoAddresses
       const reason = yield* reasonOf(dial(port, "mx.test"))
       assert.deepStrictEqual(reason, {
         _tag: "ConnectFailed",
@@ -236,6 +445,66 @@ describe("dialling", () => {
         code: "ECONNREFUSED",
         detail: `connect ECONNREFUSED 127.0.0.3:${port}; connect ECONNREFUSED 127.0.0.1:${port}`
       })
+    }))
+
+  it.live("of a name's IPv6 and IPv4 addresses the one that answers wins", () =>
+    Effect.gen(function*() {
+      const server = yield* serve((socket) => socket.write("220 hi\r\n"))
+      yield* resolving(["::1", "127.0.0.1"])
+      const wire = yield* dial(server.port, "mx.test")
+      assert.strictEqual(text(yield* wire.read), "220 hi\r\n")
+      yield* server.accept
+    }))
+
+  /** A port of the address that answers nothing: its one place in the queue is taken and nobody accepts. */
+  const silence = (host: string, port: number) =>
+    Effect.gen(function*() {
+      yield* Effect.acquireRelease(
+        Effect.callback<Worker>((resume) => {
+          const worker = new Worker(
+            `const { parentPort, workerData } = require("node:worker_threads")
+            require("node:net").createServer().listen({ ...workerData, backlog: 1 }, () => {
+              parentPort.postMessage("listening")
+              Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+            })`,
+            { eval: true, workerData: { host, port } }
+          )
+          worker.once("message", () => resume(Effect.succeed(worker)))
+        }),
+        (worker) => Effect.promise(() => worker.terminate())
+      )
+      yield* Effect.acquireRelease(
+        Effect.callback<ReadonlyArray<Net.Socket>>((resume) => {
+          const sockets = [1, 2].map(() => Net.connect(port, host).on("error", () => {}))
+          let connected = 0
+          sockets.forEach((socket) =>
+            socket.once("connect", () => ++connected === sockets.length && resume(Effect.succeed(sockets)))
+          )
+        }),
+        (sockets) => Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
+      )
+    })
+
+  it.live("an address that does not answer costs a moment, not the connection", () =>
+    Effect.gen(function*() {
+      const server = yield* serve((socket) => socket.write("220 hi\r\n"))
+      yield* silence("127.0.0.2", server.port)
+      yield* resolving(["127.0.0.2", "127.0.0.1"])
+      const wire = yield* dial(server.port, "mx.test")
+      assert.strictEqual(text(yield* wire.read), "220 hi\r\n")
+    }))
+
+  it.live("an address that does not answer is waited for as long as the caller likes", () =>
+    Effect.gen(function*() {
+      const server = yield* serve()
+      yield* silence("127.0.0.2", server.port)
+      const before = handles()
+      const fiber = yield* Effect.forkChild(dial(server.port, "127.0.0.2"), { startImmediately: true })
+      yield* turns(20)
+      assert.isUndefined(fiber.pollUnsafe())
+      assert.strictEqual(handles(), before + 1)
+      yield* Fiber.interrupt(fiber)
+      yield* eventually(() => handles() === before)
     }))
 
   it.live.each([-1, 65_536, 0.5])("port %d is none", (port) =>
@@ -273,6 +542,66 @@ describe("dialling", () => {
       assert.strictEqual(refused._tag, "ConnectFailed")
       const invalid = yield* reasonOf(open({ localAddress: "nowhere" }, "localhost"))
       assert.strictEqual(invalid._tag, "ConnectFailed")
+    }))
+})
+
+describe("a Unix socket", () => {
+  const folder = Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "postern-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+  const listen = (path: string, onSocket: (socket: Net.Socket) => void) => {
+    const sockets: Array<Net.Socket> = []
+    return Effect.acquireRelease(
+      Effect.callback<Net.Server>((resume) => {
+        const server = Net.createServer((socket) => onSocket(socket.on("error", () => {})))
+        server.on("connection", (socket) => sockets.push(socket)).listen(path, () => resume(Effect.succeed(server)))
+      }),
+      (server) =>
+        Effect.callback<void>((resume) => {
+          sockets.forEach((socket) => socket.destroy())
+          server.close(() => resume(Effect.void))
+        })
+    )
+  }
+  const openUnix = (unix: string) =>
+    Effect.flatMap(Transport.Transport, (transport) => transport.open({ host: "lmtp.test", port: 24 })).pipe(
+      Effect.provide(NodeTransport.layerOptions({ unix }))
+    )
+
+  it.live("is spoken over as TCP is, TLS included", () =>
+    Effect.gen(function*() {
+      const authority = yield* Certificates.authority("Test CA")
+      const issued = yield* authority.issue({ name: "lmtp.test", dns: ["lmtp.test"] })
+      const path = join(yield* folder, "lmtp")
+      const options = { cert: issued.certificate, key: Redacted.value(issued.key) }
+      yield* listen(path, (socket) => {
+        socket.write("220 lmtp\r\n")
+        socket.once("data", () => {
+          socket.pause()
+          socket.write("220 go ahead\r\n")
+          secure(options, (secured) => secured.pipe(secured))(socket)
+        })
+      })
+      const wire = yield* openUnix(path)
+      assert.strictEqual(text(yield* wire.read), "220 lmtp\r\n")
+      yield* wire.write(bytes("STARTTLS\r\n"))
+      assert.strictEqual(text(yield* wire.read), "220 go ahead\r\n")
+      yield* wire.upgradeTls({ serverName: "lmtp.test", ca: [authority.certificate] })
+      yield* wire.write(bytes("LHLO\r\n"))
+      assert.strictEqual(text(yield* wire.read), "LHLO\r\n")
+    }))
+
+  it.live("that is not there is named, for the server asked for", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "nothing")
+      assert.deepStrictEqual(yield* reasonOf(openUnix(path)), {
+        _tag: "ConnectFailed",
+        host: "lmtp.test",
+        port: 24,
+        code: "ENOENT",
+        detail: `connect ENOENT ${path}`
+      })
     }))
 })
 

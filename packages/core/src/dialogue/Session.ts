@@ -54,7 +54,7 @@ export interface Allowed {
     | "Etrn"
     | "Xclient"
   readonly sender: Anywhere | "Rcpt"
-  readonly envelope: Anywhere | "Rcpt" | "Data"
+  readonly envelope: Anywhere | "Rcpt" | "Data" | "Burl"
   readonly content: never
 }
 
@@ -80,7 +80,7 @@ const allowed: { readonly [P in Phase]: ReadonlyArray<Command.Tag> } = {
   greeted: [...anywhere, ...hello],
   ready: [...anywhere, ...hello, "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Etrn", "Xclient"],
   sender: [...anywhere, "Rcpt"],
-  envelope: [...anywhere, "Rcpt", "Data"],
+  envelope: [...anywhere, "Rcpt", "Data", "Burl"],
   content: []
 }
 

@@ -33,6 +33,7 @@ const phases: Readonly<Partial<Record<Expect.Step, Phase>>> = {
   Rcpt: "envelope",
   Data: "envelope",
   Bdat: "content",
+  Burl: "content",
   Content: "content",
   Quit: "quit"
 }

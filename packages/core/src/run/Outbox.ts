@@ -224,7 +224,10 @@ const lineOf = (said: Said.Said): string => {
 }
 
 const shown = (said: Said.Line, line: string): string =>
-  said._tag === "Auth" || said._tag === "AuthResponse" ? CommandLine.render(said) : line.slice(0, -2)
+  secretive.has(said._tag) ? CommandLine.render(said) : line.slice(0, -2)
+
+// Their lines are not shown as they are.
+const secretive: ReadonlySet<Said.Line["_tag"]> = new Set<Said.Line["_tag"]>(["Auth", "AuthResponse", "Burl"])
 
 const slices = (octets: Uint8Array): Iterable<Uint8Array> =>
   octets.length <= blockSize ? [octets] : { [Symbol.iterator]: () => sliced(octets) }

@@ -77,6 +77,11 @@ export interface Bdat extends Typed<"Bdat", Reply> {
   readonly size: number
   readonly last: boolean
 }
+/** RFC 4468 §3: the server fetches the content, or the next part of it, from `url`. */
+export interface Burl extends Typed<"Burl", Reply> {
+  readonly url: string
+  readonly last: boolean
+}
 export interface Rset extends Typed<"Rset", Reply> {}
 export interface Noop extends Typed<"Noop", Reply> {
   readonly argument: string | undefined
@@ -113,6 +118,7 @@ export type Command =
   | Rcpt
   | Data
   | Bdat
+  | Burl
   | Rset
   | Noop
   | Vrfy
@@ -179,6 +185,15 @@ export const bdat = (size: number, last: boolean): Result.Result<Bdat, CommandEr
   Number.isSafeInteger(size) && size >= 0
     ? Result.succeed({ _tag: "Bdat", size, last })
     : refuse("the size of a BDAT chunk is a whole number of octets")
+
+// RFC 3986 §4.3 absolute-URI, by its characters: no fragment.
+const urlPattern = /^[A-Za-z][A-Za-z0-9+.-]*:[\w.~:/?[\]@!$&'()*+,;=%-]+$/
+
+/** BURL. Fails when `url` is no absolute URL in ASCII (RFC 3986 §4.3); all else in it is percent-encoded. */
+export const burl = (url: string, last: boolean): Result.Result<Burl, CommandError> =>
+  urlPattern.test(url)
+    ? Result.succeed({ _tag: "Burl", url, last })
+    : refuse("the argument of BURL is an absolute URL without a fragment (RFC 3986 §4.3), percent-encoded")
 
 // What may stand in free text: no control character but the tab, no lone surrogate.
 const isText = (text: string): boolean =>

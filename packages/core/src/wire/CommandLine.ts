@@ -14,28 +14,40 @@ const utf8 = new TextEncoder()
 export const encode = (command: Command.Command): Uint8Array => utf8.encode(text(command))
 
 /** The line of a command with its CRLF, as text. It may hold a secret. */
-export const text = (command: Command.Command): string => `${line(command, base64)}\r\n`
+export const text = (command: Command.Command): string => `${line(command, wire)}\r\n`
 
 /**
  * The line of a command for logs and transcripts, without CRLF: what a client sends
- * within AUTH is replaced by its length.
+ * within AUTH, and the token of a BURL's URLAUTH, are replaced by their length.
  */
-export const render = (command: Command.Command): string => line(command, hidden)
+export const render = (command: Command.Command): string => line(command, people)
 
-const base64 = (secret: Redacted.Redacted<Uint8Array>): string => Base64.encode(Redacted.value(secret))
+/** How secrets are written. */
+interface Secrets {
+  readonly bytes: (secret: Redacted.Redacted<Uint8Array>) => string
+  readonly url: (url: string) => string
+}
 
-const hidden = (secret: Redacted.Redacted<Uint8Array>): string => `<redacted, ${Redacted.value(secret).length} bytes>`
+const wire: Secrets = { bytes: (secret) => Base64.encode(Redacted.value(secret)), url: (url) => url }
 
-const line = (command: Command.Command, secret: (bytes: Redacted.Redacted<Uint8Array>) => string): string => {
+const people: Secrets = {
+  bytes: (secret) => hidden(Redacted.value(secret).length),
+  // RFC 4467 §9: the token, behind the access identifier and the mechanism, is all that is needed to read the message.
+  url: (url) => url.replace(/(;urlauth=[^:;]*:[^:;]*:)(.+)$/i, (_, before, token) => `${before}${hidden(token.length)}`)
+}
+
+const hidden = (bytes: number): string => `<redacted, ${bytes} bytes>`
+
+const line = (command: Command.Command, secrets: Secrets): string => {
   switch (command._tag) {
     case "Ehlo":
     case "Helo":
     case "Lhlo":
       return `${command._tag.toUpperCase()} ${command.domain}`
     case "Auth":
-      return `AUTH ${command.mechanism}${initialResponse(command, secret)}`
+      return `AUTH ${command.mechanism}${initialResponse(command, secrets)}`
     case "AuthResponse":
-      return secret(command.response)
+      return secrets.bytes(command.response)
     case "AuthCancel":
       return "*"
     case "Mail":
@@ -44,6 +56,8 @@ const line = (command: Command.Command, secret: (bytes: Redacted.Redacted<Uint8A
       return `RCPT TO:${Address.formatForwardPath(command.forwardPath)}${parameters(command.parameters)}`
     case "Bdat":
       return `BDAT ${command.size}${command.last ? " LAST" : ""}`
+    case "Burl":
+      return `BURL ${secrets.url(command.url)}${command.last ? " LAST" : ""}`
     case "Xclient":
       return `XCLIENT${
         parameters(command.attributes.map(({ keyword, value }) => ({ keyword, value: Command.xtext(value ?? "") })))
@@ -65,9 +79,9 @@ const line = (command: Command.Command, secret: (bytes: Redacted.Redacted<Uint8A
 }
 
 // RFC 4954 §4: an initial response of no octets is `=`, not nothing.
-const initialResponse = (command: Command.Auth, secret: (bytes: Redacted.Redacted<Uint8Array>) => string): string => {
+const initialResponse = (command: Command.Auth, secrets: Secrets): string => {
   if (command.initialResponse === undefined) return ""
-  return Redacted.value(command.initialResponse).length === 0 ? " =" : ` ${secret(command.initialResponse)}`
+  return Redacted.value(command.initialResponse).length === 0 ? " =" : ` ${secrets.bytes(command.initialResponse)}`
 }
 
 const parameters = (all: ReadonlyArray<Command.Parameter>): string =>
@@ -188,6 +202,13 @@ const bdat: Reader = (argument) => {
     : Result.mapError(Command.bdat(Number(match[1]), match[2] !== undefined), syntax)
 }
 
+const burl: Reader = (argument) => {
+  const [url = "", last, ...more] = words(argument)
+  return more.length > 0 || (last !== undefined && last.toUpperCase() !== "LAST")
+    ? bad("BURL has a URL, and LAST on the last one")
+    : Result.mapError(Command.burl(url, last !== undefined), syntax)
+}
+
 const xclient: Reader = (argument) => {
   const attributes: Record<string, string> = {}
   for (const word of words(argument)) {
@@ -211,6 +232,7 @@ const readers: Record<string, Reader> = {
   RCPT: path("TO:", Address.parseForwardPath, Command.rcpt),
   DATA: bare(Command.data),
   BDAT: bdat,
+  BURL: burl,
   RSET: bare(Command.rset),
   NOOP: optional(Command.noop, Command.noopWith),
   VRFY: built(Command.vrfy),

@@ -158,6 +158,20 @@ export const table: Readonly<Record<Step, Row>> = {
     minutes(10),
     "RFC 3030 §2"
   ),
+  Burl: row(
+    "BURL",
+    { 250: "part accepted" },
+    {
+      451: "URL cannot be fetched now",
+      452: "insufficient storage",
+      503: "bad sequence of commands, or no valid recipient",
+      530: "authentication required",
+      552: "too large",
+      554: "URL cannot be fetched or trusted, or no valid recipients"
+    },
+    minutes(10),
+    "RFC 4468 §6"
+  ),
   Rset: row("RSET", { 250: "transaction aborted" }, {}, minutes(5), "RFC 5321 §4.1.1.5"),
   Noop: row("NOOP", { 250: "ok" }, {}, minutes(5), "RFC 5321 §4.1.1.9"),
   Vrfy: row(

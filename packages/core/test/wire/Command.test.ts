@@ -40,6 +40,28 @@ describe("Command", () => {
     refused(...[-1, 0.5, NaN, Infinity, 2 ** 53].map((size) => Command.bdat(size, false)))
   })
 
+  it("burl takes absolute URLs in ASCII (RFC 3986 §4.3)", () => {
+    const imap = "imap://ann@imap.example/out;uidvalidity=1/;uid=25;urlauth=submit+ann:internal:91354a47"
+    for (const url of [imap, "IMAP://[2001:db8::1]/a%20b", "http://a.example/?q=1", "urn:x:y"]) {
+      assert.deepStrictEqual(accepted(Command.burl(url, true)), { _tag: "Burl", url, last: true })
+    }
+    refused(
+      ...[
+        "",
+        "imap",
+        "imap:",
+        "/box",
+        "//a/b",
+        "imap://a b",
+        "imap://a\r\nQUIT",
+        "imap://a\0",
+        "imap://bücher.example/"
+      ]
+        .map((url) => Command.burl(url, false)),
+      ...["imap://a/#b", "imap://a/<b>", " imap://a/", "imap://a/\n", "1map://a/"].map((url) => Command.burl(url, true))
+    )
+  })
+
   it("free text has something in it, nothing around it, and no control character", () => {
     const makers: ReadonlyArray<
       (text: string) => Result.Result<{ readonly argument: string | undefined }, Command.CommandError>

@@ -48,6 +48,11 @@ const examples: ReadonlyArray<readonly [string, string, Command.Command]> = [
     "MAIL FROM:<ned@ymir.claremont.edu> BODY=BINARYMIME",
     Command.mail(mailbox("ned@ymir.claremont.edu"), [parameter("BODY", "BINARYMIME")])
   ],
+  [
+    "RFC 4468 §3.2",
+    "BURL imap://ann@imap.example/out;uidvalidity=1/;uid=25;urlauth=submit+ann:internal:91354a47 LAST",
+    get(Command.burl("imap://ann@imap.example/out;uidvalidity=1/;uid=25;urlauth=submit+ann:internal:91354a47", true))
+  ],
   ["RFC 1985 §6", "ETRN @foo.com", get(Command.etrn("@foo.com"))],
   ["RFC 1985 §6", "ETRN #uucp", get(Command.etrn("#uucp"))],
   ["RFC 2033 §4.2", "LHLO foo.edu", Command.lhlo(domain("foo.edu"))],
@@ -108,6 +113,7 @@ describe("CommandLine", () => {
     ["bdat  10   last", "BDAT 10 LAST"],
     ["BDAT 0", "BDAT 0"],
     ["BDAT 007", "BDAT 7"],
+    ["burl \t imap://A.example/;uid=1  last ", "BURL imap://A.example/;uid=1 LAST"],
     ["quit ", "QUIT"],
     ["starttls", "STARTTLS"],
     ["auth plain", "AUTH PLAIN"],
@@ -162,6 +168,13 @@ describe("CommandLine", () => {
     [501, "BDAT 1 LAST LAST"],
     [501, "BDAT 9999999999999999"],
     [501, "BDAT 99999999999999999999"],
+    [501, "BURL"],
+    [501, "BURL LAST"],
+    [501, "BURL imap://a.example/ FIRST"],
+    [501, "BURL imap://a.example/ LAST LAST"],
+    [501, "BURL /a/b LAST"],
+    [501, "BURL imap: LAST"],
+    [501, "BURL imap://a.example/é"],
     [501, "VRFY"],
     [501, "EXPN"],
     [501, "ETRN"],
@@ -188,7 +201,7 @@ describe("CommandLine", () => {
 
   it("reads long lines in no time", () => {
     for (const unit of [" ", "a ", "<", ">", "\"", "\\", "\"\"", "[", "[]", "X=1 ", "\"\\", "\u2028"]) {
-      for (const head of ["", "NOOP ", "MAIL FROM:<", "MAIL FROM:<a@b> ", "AUTH PLAIN ", "XCLIENT "]) {
+      for (const head of ["", "NOOP ", "BURL x:", "MAIL FROM:<", "MAIL FROM:<a@b> ", "AUTH PLAIN ", "XCLIENT "]) {
         for (const tail of ["", "\u2028", "x"]) CommandLine.decode(head + unit.repeat(100_000) + tail)
       }
     }
@@ -251,6 +264,16 @@ describe("CommandLine within AUTH", () => {
     ]
     assert.deepStrictEqual(shown, ["AUTH PLAIN <redacted, 4 bytes>", "<redacted, 1 bytes>", "<redacted, 1 bytes>"])
     for (const piece of vector?.outcome.mustNotContain ?? []) assert.notInclude(shown.join("\n"), piece)
+  })
+
+  it("the token of a BURL's URLAUTH goes out, and is not shown", () => {
+    const url = "imap://ann@imap.example/out/;uid=25;URLAUTH=submit+ann:internal:91354a47"
+    const command = get(Command.burl(url, true))
+    assert.deepStrictEqual(CommandLine.encode(command), utf8.encode(`BURL ${url} LAST\r\n`))
+    assert.strictEqual(
+      CommandLine.render(command),
+      "BURL imap://ann@imap.example/out/;uid=25;URLAUTH=submit+ann:internal:<redacted, 8 bytes> LAST"
+    )
   })
 
   it("a response of 12,288 octets (RFC 4954 §4) goes out in one line", () => {

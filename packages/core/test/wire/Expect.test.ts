@@ -22,6 +22,7 @@ const yes: Readonly<Record<Expect.Step, (code: number) => boolean>> = {
   Data: (code) => code >= 300 && code < 400,
   Content: (code) => code < 300,
   Bdat: (code) => code < 300,
+  Burl: (code) => code < 300,
   Rset: (code) => code < 300,
   Noop: (code) => code < 300,
   Vrfy: (code) => code < 300,

@@ -50,6 +50,13 @@ const attributes = fc.dictionary(
 
 const some = <A>(items: fc.Arbitrary<A>): fc.Arbitrary<ReadonlyArray<A>> => fc.array(items, { maxLength: 3 })
 
+const absoluteUrl = fc.tuple(
+  fc.constantFrom("imap", "imaps", "IMAP", "x+y-z.0"),
+  domain,
+  fc.webPath({ size: "small" }),
+  fc.constantFrom("", ";uid=20", ";uid=20;urlauth=submit+ann:internal:0123456789abcdef", "?a=b%20c")
+).map(([scheme, host, path, rest]) => `${scheme}://${host}${path}/${rest}`)
+
 /** One generator for each kind of command. */
 export const commands: { readonly [T in Command.Tag]: fc.Arbitrary<Extract<Command.Command, { readonly _tag: T }>> } = {
   Noop: fc.oneof(fc.constant(Command.noop), made(argument.map(Command.noopWith))),
@@ -68,6 +75,7 @@ export const commands: { readonly [T in Command.Tag]: fc.Arbitrary<Extract<Comma
     .map(([path, parameters]) => Command.rcpt(path, parameters)),
   Data: fc.constant(Command.data),
   Bdat: made(fc.tuple(fc.maxSafeNat(), fc.boolean()).map(([size, last]) => Command.bdat(size, last))),
+  Burl: made(fc.tuple(absoluteUrl, fc.boolean()).map(([url, last]) => Command.burl(url, last))),
   Rset: fc.constant(Command.rset),
   Vrfy: made(argument.map(Command.vrfy)),
   Expn: made(argument.map(Command.expn)),
@@ -119,6 +127,7 @@ export const commandFaults = {
     "EXPN",
     "AUTH",
     "BDAT",
+    "BURL",
     "ETRN",
     "XCLIENT"
   ),
@@ -141,6 +150,8 @@ export const commandFaults = {
   "mechanism name too long": mechanismName.map((name) => `AUTH ${name.padEnd(21, "X")}`),
   "size that is no number": fc.constantFrom("x", "-1", "1.5", "0x10", "1e3", "").map((size) => `BDAT ${size} LAST`),
   "word behind LAST": fc.nat().map((size) => `BDAT ${size} LAST x`),
+  "URL that is not absolute": fc.constantFrom("/box/;uid=1", "imap", "//a.example/", "imap:", "#x")
+    .map((url) => `BURL ${url} LAST`),
   "CR within": fc.tuple(path, fc.nat()).map(([line, seed]) => splice(line, seed, 0, "\rDATA")),
   "LF within": fc.tuple(path, fc.nat()).map(([line, seed]) => splice(line, seed, 0, "\nDATA")),
   "NUL within": fc.tuple(path, fc.nat()).map(([line, seed]) => splice(line, seed, 0, "\0"))

@@ -1,15 +1,19 @@
 /**
  * The simulated server's answers to commands: which may come when (RFC 5321 §4.1.4),
- * greetings, STARTTLS, AUTH. Mail transactions are in ServerTransaction.
+ * greetings, STARTTLS, AUTH. Mail transactions are in ServerTransaction and ServerContent.
  */
 import type { Command, Mechanism } from "@postern/core"
 import * as Base64 from "effect/encoding/Base64"
 import * as Redacted from "effect/Redacted"
 import * as Pieces from "./Pieces.ts"
+import * as Content from "./ServerContent.ts"
+import * as Directory from "./ServerDirectory.ts"
+import * as Offer from "./ServerOffer.ts"
 import type { Memory, Outcome, State } from "./ServerSession.ts"
-import { answer, anyChannel, closed, say } from "./ServerSession.ts"
+import { answer, anyChannel, closed, notImplemented, outOfOrder, say } from "./ServerSession.ts"
 import type { Settings } from "./ServerSettings.ts"
 import * as Transaction from "./ServerTransaction.ts"
+import * as Xclient from "./ServerXclient.ts"
 
 /** A session of which nothing is known but where it comes from. */
 export const fresh = (settings: Settings, memory: Memory, client: string): State => ({
@@ -24,6 +28,9 @@ export const fresh = (settings: Settings, memory: Memory, client: string): State
   failures: 0,
   refusedRecipients: 0,
   messages: 0,
+  mails: 0,
+  domains: new Set(),
+  xclient: {},
   transaction: undefined,
   unwilling: false,
   mode: { _tag: "Lines" },
@@ -43,8 +50,8 @@ export const greet = (state: State): Outcome => {
 export const shuttingDown = ({ settings: { hostname } }: State): string =>
   `${hostname} Service shutting down, closing transmission channel`
 
-/** Answers a command in a state where commands are read, other than BDAT, whose octets come first. */
-export const obey = (state: State, command: Command.Command): Outcome => {
+/** Answers a command in a state where commands are read, other than those that bring content of their own. */
+export const obey = (state: State, command: Exclude<Command.Command, Command.Bdat | Command.Burl>): Outcome => {
   const barred = bar(state, command)
   if (barred !== undefined) return barred
   switch (command._tag) {
@@ -61,7 +68,7 @@ export const obey = (state: State, command: Command.Command): Outcome => {
     case "Rcpt":
       return Transaction.rcpt(state, command)
     case "Data":
-      return Transaction.data(state)
+      return Content.data(state)
     case "Rset":
       return answer({ ...state, transaction: undefined }, 250, "2.0.0", "Ok")
     case "Noop":
@@ -69,34 +76,35 @@ export const obey = (state: State, command: Command.Command): Outcome => {
     case "Quit":
       return { ...answer(closed(state), 221, "2.0.0", "Bye"), after: [{ _tag: "Close" }] }
     case "Vrfy":
-      return state.settings.isUnknown(command.argument)
-        ? answer(state, 550, "5.1.1", "User unknown")
-        : answer(state, 252, "2.0.0", "Cannot verify the user, but will try to deliver")
+      return Directory.vrfy(state, command)
+    case "Expn":
+      return Directory.expn(state, command)
     case "Help":
       return answer(state, 214, "2.0.0", ["Commands of RFC 5321 and of the extensions listed", "in the reply to EHLO"])
     case "Etrn":
-      return state.settings.keywords.has("ETRN")
-        ? answer(state, 250, "2.0.0", "Queuing started")
-        : notImplemented(state)
+      return Directory.etrn(state, command)
     case "Xclient":
-      return xclient(state)
-    case "Expn":
-    case "Bdat":
+      return xclient(state, command)
     case "AuthResponse":
     case "AuthCancel":
       return notImplemented(state)
   }
 }
 
-const notImplemented = (state: State): Outcome => answer(state, 502, "5.5.1", "Command not implemented")
-
-const outOfOrder = (state: State, text: string): Outcome => answer(state, 503, "5.5.1", text)
-
 // RFC 3207 §4 and RFC 4954 §6: what is taken although TLS or AUTH is required.
 const withoutTls: ReadonlySet<Command.Tag> = new Set(["Ehlo", "Lhlo", "StartTls", "Noop", "Quit"])
 const withoutAuth: ReadonlySet<Command.Tag> = new Set([...withoutTls, "Helo", "Auth", "Rset"])
 // RFC 5321 §4.1.4 and §4.1.1.1.
-const withHello: ReadonlySet<Command.Tag> = new Set(["StartTls", "Auth", "Mail", "Rcpt", "Data", "Bdat", "Etrn"])
+const withHello: ReadonlySet<Command.Tag> = new Set([
+  "StartTls",
+  "Auth",
+  "Mail",
+  "Rcpt",
+  "Data",
+  "Bdat",
+  "Burl",
+  "Etrn"
+])
 
 /** The reply to a command whose time has not come. */
 export const bar = (state: State, command: Command.Command): Outcome | undefined => {
@@ -126,18 +134,8 @@ const hello = (state: State, { _tag, domain }: Command.Ehlo | Command.Helo | Com
     { ...state, hello: { domain, extended }, transaction: undefined },
     250,
     undefined,
-    extended ? [`${hostname} greets ${domain}`, ...offered(state)] : hostname
+    extended ? [`${hostname} greets ${domain}`, ...Offer.lines(state)] : hostname
   )
-}
-
-const offered = (state: State): ReadonlyArray<string> => {
-  const { settings, tls } = state
-  const names = usable(state).map((mechanism) => mechanism.name).join(" ")
-  return [
-    ...settings.extensions,
-    ...settings.startTls && !tls ? ["STARTTLS"] : [],
-    ...names !== "" && (tls || settings.authBeforeTls) ? [`AUTH${settings.legacyAuth ? "=" : " "}${names}`] : []
-  ]
 }
 
 const startTls = (state: State): Outcome => {
@@ -157,11 +155,13 @@ const startTls = (state: State): Outcome => {
 const utf8 = new TextEncoder()
 
 // The client is somebody else from here on, and greeted anew.
-const xclient = (state: State): Outcome => {
+const xclient = (state: State, command: Command.Xclient): Outcome => {
   if (!state.settings.keywords.has("XCLIENT")) return notImplemented(state)
   if (state.transaction !== undefined) return outOfOrder(state, "Mail transaction in progress")
+  const refused = Xclient.judge(state, command)
+  if (refused !== undefined) return answer(state, ...refused)
   const { channel, client, memory, settings, tls } = state
-  return greet({ ...fresh(settings, memory, client), tls, channel })
+  return greet({ ...fresh(settings, memory, client), tls, channel, ...Xclient.take(state, command) })
 }
 
 // ---------------------------------------------------------------------------
@@ -170,10 +170,6 @@ const xclient = (state: State): Outcome => {
 
 /** Failed exchanges after which the server hangs up. */
 const maxFailures = 3
-
-/** Without a channel there is nothing to be bound to. */
-const usable = ({ channel, settings: { mechanisms } }: State): ReadonlyArray<Mechanism.Mechanism<unknown>> =>
-  mechanisms.filter(({ traits }) => traits.kind !== "channel-bound" || channel.channelBindings.length > 0)
 
 const auth = (state: State, command: Command.Auth): Outcome => {
   const { acceptsToken, authBeforeTls, hostname, mechanisms, passwordOf } = state.settings
@@ -185,7 +181,7 @@ const auth = (state: State, command: Command.Auth): Outcome => {
   if (!state.tls && !authBeforeTls) {
     return answer(state, 538, "5.7.11", "Encryption required for requested authentication mechanism")
   }
-  const mechanism = usable(state).find(({ name }) => name === command.mechanism)
+  const mechanism = Offer.usable(state).find(({ name }) => name === command.mechanism)
   if (mechanism === undefined) return answer(state, 504, "5.5.4", "Unrecognized authentication type")
   const nonce = `postern.${exchanges + 1}`
   const context = { host: hostname, nonce, passwordOf, acceptsToken, now, ...state.channel }

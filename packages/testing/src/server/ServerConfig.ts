@@ -5,6 +5,7 @@
 import type { Command, Mechanism, Reply } from "@postern/core"
 import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
+import type { Limits } from "./ServerLimits.ts"
 import type { Message, State } from "./ServerSession.ts"
 
 /** What a reply is given to: the connection itself, a command, or the end of content. */
@@ -37,14 +38,29 @@ export interface Config {
   readonly greeting?: Reply.Reply | undefined
   /**
    * The lines of its EHLO reply, without STARTTLS and AUTH, which are in it where they hold.
-   * What is not listed is not understood either. A bare `SIZE` gets the value of `maxSize`.
-   * Unless given: {@link defaultExtensions}.
+   * What is not listed is not understood either. A bare `SIZE` gets the value of `maxSize`, a
+   * bare `XCLIENT` all attributes; `REQUIRETLS` is shown over TLS only (RFC 8689 §2), and what
+   * stands behind `BURL` to the authenticated, where there is authentication (RFC 4468 §3.1).
+   * Unless given: {@link defaultExtensions}; {@link everyExtension} are all there are.
    */
   readonly extensions?: ReadonlyArray<string> | undefined
   /** `false`: it knows HELO only and answers EHLO with 502. */
   readonly ehlo?: boolean | undefined
   /** It speaks LMTP (RFC 2033): LHLO in place of EHLO and HELO, a reply for each recipient behind the content. */
   readonly lmtp?: boolean | undefined
+
+  // How it takes commands.
+
+  /**
+   * It answers DATA with 354 also where all recipients were refused, and the content with 554 5.5.1,
+   * as a server may (RFC 2920 §3.1). With LMTP it is 503 5.5.1 in any case (RFC 2033 §4.2).
+   */
+  readonly dataAnyway?: boolean | undefined
+  /**
+   * It refuses a command behind which more came in the same octets, where PIPELINING is not offered or
+   * the command ends a group (RFC 2920 §3.1): 503 5.5.0. It matters then how octets are cut.
+   */
+  readonly strictPipelining?: boolean | undefined
 
   // TLS.
 
@@ -82,6 +98,23 @@ export interface Config {
    */
   readonly ownSenderOnly?: boolean | undefined
 
+  // What it knows.
+
+  /**
+   * What VRFY finds by a name: one mailbox, such as `Ann <ann@example.org>`, or several, and then it is
+   * ambiguous (553 5.1.4). Other names are unknown: 550 5.1.1. Unless given it is sure of nothing: 252.
+   */
+  readonly users?: Readonly<Record<string, string | readonly [string, ...Array<string>]>> | undefined
+  /** What EXPN finds by a name; other names are unknown: 550 5.1.1. Unless given there is no EXPN. */
+  readonly lists?: Readonly<Record<string, readonly [string, ...Array<string>]>> | undefined
+  /**
+   * How many messages wait for a node of ETRN: a domain, `@domain` or `#queue`. Others are not
+   * allowed: 459 4.7.1. Unless given every queue is started. `ETRN` has to be among the extensions.
+   */
+  readonly queues?: Readonly<Record<string, number>> | undefined
+  /** What there is at URLs of BURL; at others there is nothing: 554 5.6.6. Text is sent as it is, in UTF-8. */
+  readonly urls?: Readonly<Record<string, string | Uint8Array>> | undefined
+
   // Whom it takes mail for.
 
   /**
@@ -109,6 +142,8 @@ export interface Config {
   readonly maxSize?: number | undefined
   /** Recipients of one message; 100 unless given (RFC 5321 §4.5.3.1.8), then 452 4.5.3. */
   readonly maxRecipients?: number | undefined
+  /** What it says in LIMITS, and keeps to (RFC 9422). */
+  readonly limits?: Limits | undefined
   /** Messages on one connection, then 421 4.7.0. */
   readonly maxMessages?: number | undefined
   /** Connections at a time; 1,000 unless given, then 421 4.7.0. */
@@ -135,12 +170,14 @@ export interface Config {
   readonly reply?: Overrule | undefined
 }
 
-/** What fits into a mailbox. */
+/** What fits into a mailbox, and for whom it is. */
 export interface Bounds {
   /** Octets of all its messages. One that would never fit: 552 5.2.2; one that does not fit now: 452 4.2.2. */
   readonly quota?: number | undefined
   /** The largest message: 552 5.2.3. */
   readonly maxSize?: number | undefined
+  /** Since when it has had its owner: RRVS with an earlier time is refused (RFC 7293 §5.1), 550 5.7.17. */
+  readonly ownedSince?: Date | undefined
 }
 
 /** What a server offers unless told otherwise. */
@@ -154,23 +191,16 @@ export const defaultExtensions: ReadonlyArray<string> = [
   "CHUNKING"
 ]
 
-/** Parameters of MAIL and RCPT and the extension that each belongs to. */
-export const parameterOf: {
-  readonly Mail: Readonly<Record<string, ReadonlyArray<string>>>
-  readonly Rcpt: Readonly<Record<string, ReadonlyArray<string>>>
-} = {
-  Mail: {
-    AUTH: ["AUTH"],
-    BODY: ["8BITMIME", "BINARYMIME"],
-    BY: ["DELIVERBY"],
-    ENVID: ["DSN"],
-    HOLDFOR: ["FUTURERELEASE"],
-    HOLDUNTIL: ["FUTURERELEASE"],
-    "MT-PRIORITY": ["MT-PRIORITY"],
-    REQUIRETLS: ["REQUIRETLS"],
-    RET: ["DSN"],
-    SIZE: ["SIZE"],
-    SMTPUTF8: ["SMTPUTF8"]
-  },
-  Rcpt: { NOTIFY: ["DSN"], ORCPT: ["DSN"], RRVS: ["RRVS"] }
-}
+/** Lines of all extensions that it understands; LIMITS and EXPN come of `limits` and `lists`. */
+export const everyExtension: ReadonlyArray<string> = [
+  ...defaultExtensions,
+  "BINARYMIME",
+  "BURL imap",
+  "DELIVERBY 60",
+  "ETRN",
+  "FUTURERELEASE 2592000 2100-01-01T00:00:00Z",
+  "MT-PRIORITY",
+  "REQUIRETLS",
+  "RRVS",
+  "XCLIENT"
+]

@@ -7,21 +7,32 @@
  * asks the driver to `Wait`.
  *
  * `SimulatedServer` drives it, in memory and on sockets; a driver of one's own needs `start`,
- * `receive` and `tlsEstablished`, and for time `waited` and `timedOut`. It keeps no more of one message than `maxSize` and no more of a line
- * than RFC 4954 §4 asks for.
+ * `receive` and `tlsEstablished`, and for time `waited` and `timedOut`. It keeps no more of one
+ * message than `maxSize` and no more of a line than RFC 4954 §4 asks for.
  */
-import { CommandLine, Reply } from "@postern/core"
+import { type Command, CommandLine, Reply } from "@postern/core"
 import * as Result from "effect/Result"
 import * as DataContent from "./DataContent.ts"
 import * as Pieces from "./Pieces.ts"
 import * as Commands from "./ServerCommands.ts"
 import type { Config } from "./ServerConfig.ts"
-import type { Action, Channel, Memory, Mode, State, Step } from "./ServerSession.ts"
-import { anyChannel, closed, respond, say, speak } from "./ServerSession.ts"
+import * as Content from "./ServerContent.ts"
+import * as Limits from "./ServerLimits.ts"
+import * as Offer from "./ServerOffer.ts"
+import type { Action, Channel, Memory, Mode, Outcome, State, Step } from "./ServerSession.ts"
+import { answer, anyChannel, closed, respond, say, speak } from "./ServerSession.ts"
 import { settle } from "./ServerSettings.ts"
-import * as Transaction from "./ServerTransaction.ts"
 
-export { type Bounds, type Config, defaultExtensions, type Delay, type Overrule, type Turn } from "./ServerConfig.ts"
+export {
+  type Bounds,
+  type Config,
+  defaultExtensions,
+  type Delay,
+  everyExtension,
+  type Overrule,
+  type Turn
+} from "./ServerConfig.ts"
+export type { Limits } from "./ServerLimits.ts"
 export type { Action, Channel, Memory, Message, Mode, State, Step } from "./ServerSession.ts"
 
 /** What a server remembers that no client has met yet. */
@@ -64,9 +75,9 @@ export const start = (config: Config, memory: Memory = noMemory, client = "127.0
  * client is forgotten (RFC 3207 §4.2). Changes nothing in a state that waits for no handshake.
  */
 export const tlsEstablished = (state: State, channel: Channel = anyChannel): Step => {
-  const { client, memory, messages, mode, settings } = state
+  const { client, domains, mails, memory, messages, mode, settings } = state
   if (mode._tag !== "Handshake") return [state, []]
-  const secure: State = { ...Commands.fresh(settings, memory, client), tls: true, channel, messages }
+  const secure: State = { ...Commands.fresh(settings, memory, client), tls: true, channel, messages, mails, domains }
   return settings.implicitTls ? welcome(secure) : [secure, []]
 }
 
@@ -128,19 +139,19 @@ const takeSome = (state: State, mode: Mode, bytes: Uint8Array, at: number): Prog
       const next = end === -1 ? bytes.length : end + 1
       const line = Pieces.append(state.line, bytes.subarray(at, next), maxAuthLine)
       if (end === -1) return [{ ...state, line }, next, []]
-      const [after, actions] = takeLine({ ...state, line: Pieces.empty }, line)
+      const [after, actions] = takeLine({ ...state, line: Pieces.empty }, line, bytes.length - next)
       return [after, next, actions]
     }
     case "Data": {
       const taken = DataContent.take(mode.place, bytes, at)
-      const kept = taken.content.reduce(Transaction.keep, state)
+      const kept = taken.content.reduce(Content.keep, state)
       if (taken.place !== undefined) return [{ ...kept, mode: { _tag: "Data", place: taken.place } }, taken.next, []]
-      const [after, actions] = Transaction.content(kept)
+      const [after, actions] = Content.content(kept)
       return [after, taken.next, actions]
     }
     case "Chunk": {
       const next = Math.min(bytes.length, at + mode.left)
-      const kept = Transaction.keep(state, bytes.subarray(at, next))
+      const kept = Content.keepChunk(state, bytes.subarray(at, next))
       const [after, actions] = takeChunk(kept, mode, next - at)
       return [after, next, actions]
     }
@@ -153,7 +164,8 @@ const LF = 10
 const maxLine = 4096
 const maxAuthLine = 12_288 + "AUTH ".length + 20 + " \r\n".length
 
-const takeLine = (state: State, line: Pieces.Pieces): Step => {
+/** Takes a line; so many octets came behind it in one go. */
+const takeLine = (state: State, line: Pieces.Pieces, behind: number): Step => {
   const { exchange } = state
   const idle: State = { ...state, exchange: undefined }
   const text = textOf(line)
@@ -168,12 +180,39 @@ const takeLine = (state: State, line: Pieces.Pieces): Step => {
     return complain(state, code, code === 500 || /^auth/i.test(text) ? "5.5.2" : "5.5.4", `Syntax error: ${problem}`)
   }
   const command = decoded.success
-  const heard: Action = { _tag: "Heard", command }
-  const [after, actions] = command._tag === "Bdat"
-    ? takeChunk(state, { _tag: "Chunk", bdat: command, left: command.size }, 0)
-    : respond(state, command, Commands.obey(state, command))
-  return [after, [heard, ...actions]]
+  const improper = state.settings.strictPipelining && behind > 0 && !mayBeFollowed(state, command, behind)
+  const [after, actions] = takeCommand(Limits.count(state, command), command, improper)
+  return [after, [{ _tag: "Heard", command }, ...actions]]
 }
+
+const takeCommand = (state: State, command: Command.Command, improper: boolean): Step => {
+  switch (command._tag) {
+    case "Bdat":
+      return takeChunk(state, { _tag: "Chunk", bdat: command, left: command.size, improper }, 0)
+    case "Burl":
+      return takePart(state, command, improper)
+    default:
+      return respond(state, command, improper ? improperly(state) : Commands.obey(state, command))
+  }
+}
+
+const takePart = (state: State, command: Command.Bdat | Command.Burl, improper: boolean): Step => {
+  const barred = Commands.bar(state, command)
+  if (barred !== undefined) return respond(state, command, barred)
+  if (improper) return Content.spoil(state, command, improperly)
+  return command._tag === "Bdat" ? Content.bdat(state, command) : Content.burl(state, command)
+}
+
+const improperly = (state: State): Outcome => answer(state, 503, "5.5.0", "Improper use of command pipelining")
+
+/** RFC 2920 §3.1: which commands others may follow before the reply; RFC 3030 §2, RFC 4468 §3.2. */
+const mayBeFollowed = (state: State, command: Command.Command, behind: number): boolean => {
+  if (command._tag === "Bdat" && behind <= command.size) return true
+  if (!Offer.offers(state, "PIPELINING")) return false
+  return command._tag === "Burl" ? !command.last : inGroups.has(command._tag)
+}
+
+const inGroups: ReadonlySet<Command.Tag> = new Set(["Mail", "Rcpt", "Rset", "Bdat", "Xclient"])
 
 const isTooLong = (line: Pieces.Pieces, auth: boolean): boolean => line.length > (auth ? maxAuthLine : maxLine)
 
@@ -190,12 +229,10 @@ const takeResponse = (state: State, exchange: NonNullable<State["exchange"]>, te
 }
 
 /** So many octets of a BDAT came; a refused one has its octets, too, which must not be taken for commands. */
-const takeChunk = (state: State, { bdat, left }: Extract<Mode, { _tag: "Chunk" }>, taken: number): Step => {
-  if (taken < left) return [{ ...state, mode: { _tag: "Chunk", bdat, left: left - taken } }, []]
-  const after: State = { ...state, mode: { _tag: "Lines" } }
-  const barred = Commands.bar(after, bdat)
-  return barred === undefined ? Transaction.chunk(after, bdat) : respond(after, bdat, barred)
-}
+const takeChunk = (state: State, chunk: Extract<Mode, { _tag: "Chunk" }>, taken: number): Step =>
+  taken < chunk.left
+    ? [{ ...state, mode: { ...chunk, left: chunk.left - taken } }, []]
+    : takePart({ ...state, mode: { _tag: "Lines" } }, chunk.bdat, chunk.improper)
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 

@@ -4,6 +4,7 @@
  */
 import type { Command } from "@postern/core"
 import { Address, type Reply } from "@postern/core"
+import * as Parameters from "./ServerParameters.ts"
 import type { Memory, State, Transaction } from "./ServerSession.ts"
 import { say } from "./ServerSession.ts"
 
@@ -13,16 +14,13 @@ export type Verdict = readonly [number, string, string]
 export const tooLarge: Verdict = [552, "5.3.4", "Message size exceeds fixed limit"]
 
 /** The value of SIZE, 0 where there is none. */
-const declaredSize = ({ parameters }: Command.Mail): number =>
-  Number(parameters.find(({ keyword }) => keyword === "SIZE")?.value ?? 0)
-
-export const takesUtf8 = (mail: Command.Mail): boolean => mail.parameters.some(({ keyword }) => keyword === "SMTPUTF8")
+const declaredSize = (mail: Command.Mail): number => Number(Parameters.valueOf(mail, "SIZE") ?? 0)
 
 /** Why it takes no message from this sender, or none now. */
 export const judgeSender = (state: State, command: Command.Mail): Verdict | undefined => {
   const { identity, messages, settings } = state
   const { reversePath: path } = command
-  if (path !== null && Address.needsSmtpUtf8(path) && !takesUtf8(command)) {
+  if (path !== null && Address.needsSmtpUtf8(path) && !Parameters.takesUtf8(command)) {
     return [550, "5.6.7", "The address needs SMTPUTF8"]
   }
   if (declaredSize(command) > settings.maxSize) return tooLarge
@@ -72,14 +70,23 @@ const judgeForwardPath = (state: State, { mail }: Transaction, command: Command.
   // RFC 5321 §4.5.1: the postmaster is always at home.
   if (path === "postmaster") return undefined
   const shown = Address.formatForwardPath(path)
-  if (Address.needsSmtpUtf8(path) && !takesUtf8(mail)) return [553, "5.6.7", "The address needs SMTPUTF8"]
+  if (Address.needsSmtpUtf8(path) && !Parameters.takesUtf8(mail)) return [553, "5.6.7", "The address needs SMTPUTF8"]
   if (identity === undefined && !settings.isLocal(path.domain) && !settings.relaysFor(client)) {
     return [554, "5.7.1", `${shown}: Relay access denied`]
   }
   if (settings.isUnknown(Address.format(path))) {
     return [550, "5.1.1", `${shown}: Recipient address rejected: User unknown`]
   }
-  return judgeRoom(state, path, declaredSize(mail))
+  return judgeOwner(state, command) ?? judgeRoom(state, path, declaredSize(mail))
+}
+
+/** The mailbox may have changed hands since the client knew whose it was. */
+const judgeOwner = ({ settings }: State, command: Command.Rcpt): Verdict | undefined => {
+  const since = settings.boundsOf(mailboxOf(command.forwardPath))?.ownedSince
+  const known = Parameters.validSince(Parameters.valueOf(command, "RRVS") ?? "")
+  return since !== undefined && known !== undefined && since.getTime() > known
+    ? [550, "5.7.17", "Mailbox owner has changed"]
+    : undefined
 }
 
 /** Why so many octets do not fit. */

@@ -23,6 +23,8 @@ export interface Message {
   readonly tls: boolean
   /** Whom the client was authenticated as. */
   readonly identity: string | undefined
+  /** What the client said in XCLIENT, by the names of the attributes. */
+  readonly xclient: Readonly<Record<string, string>>
   /** When it was taken, in milliseconds since the epoch. */
   readonly at: number
 }
@@ -67,11 +69,13 @@ export interface Memory {
 export interface Transaction {
   readonly mail: Command.Mail
   readonly recipients: ReadonlyArray<Command.Rcpt>
+  /** How many RCPT commands there were. */
+  readonly rcpts: number
   /** A recipient was refused. */
   readonly refused: boolean
-  /** The octets of DATA, or of the BDATs so far. */
+  /** The octets of DATA, or of the BDATs and BURLs so far. */
   readonly content: Pieces.Pieces
-  /** A BDAT was taken, or one was refused: then only RSET helps (RFC 3030 §2). */
+  /** A BDAT or BURL was taken, or one was refused: then only RSET helps (RFC 3030 §2). */
   readonly chunks: "none" | "some" | "failed"
 }
 
@@ -81,7 +85,8 @@ export type Mode =
   | { readonly _tag: "Greeting" }
   | { readonly _tag: "Lines" }
   | { readonly _tag: "Data"; readonly place: Place }
-  | { readonly _tag: "Chunk"; readonly bdat: Command.Bdat; readonly left: number }
+  /** The octets of a BDAT, which may be one that was pipelined improperly. */
+  | { readonly _tag: "Chunk"; readonly bdat: Command.Bdat; readonly left: number; readonly improper: boolean }
   /** Waits for TLS: plaintext is discarded (RFC 3207 §4.2). */
   | { readonly _tag: "Handshake" }
   | { readonly _tag: "Closed" }
@@ -114,6 +119,11 @@ export interface State {
   readonly refusedRecipients: number
   /** How many messages were taken. */
   readonly messages: number
+  /** How many MAIL commands there were. */
+  readonly mails: number
+  /** The domains of recipients so far, where their number is limited. */
+  readonly domains: ReadonlySet<string>
+  readonly xclient: Readonly<Record<string, string>>
   readonly transaction: Transaction | undefined
   /** The greeting was a refusal. */
   readonly unwilling: boolean
@@ -150,9 +160,9 @@ export const answer = (
   text: string | ReadonlyArray<string>
 ): Outcome => ({ reply: say(state, code, status, text), state })
 
-/** The extension may be used: it is offered, and the client has read so. */
-export const offers = (state: State, keyword: string): boolean =>
-  state.hello?.extended === true && state.settings.keywords.has(keyword)
+export const notImplemented = (state: State): Outcome => answer(state, 502, "5.5.1", "Command not implemented")
+
+export const outOfOrder = (state: State, problem: string): Outcome => answer(state, 503, "5.5.1", problem)
 
 /** The state in which nothing is said or heard any more. */
 export const closed = (state: State): State => ({ ...state, mode: { _tag: "Closed" }, line: Pieces.empty })

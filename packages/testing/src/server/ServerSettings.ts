@@ -6,7 +6,10 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Networks from "./Networks.ts"
 import { type Bounds, type Config, defaultExtensions, type Overrule, type Turn } from "./ServerConfig.ts"
+import * as Limits from "./ServerLimits.ts"
 import * as ServerMechanisms from "./ServerMechanisms.ts"
+import { keywordOf } from "./ServerOffer.ts"
+import * as Xclient from "./ServerXclient.ts"
 
 /** A {@link Config} with nothing left open. Times are milliseconds. */
 export interface Settings {
@@ -17,6 +20,8 @@ export interface Settings {
   readonly keywords: ReadonlySet<string>
   readonly hello: ReadonlySet<"Ehlo" | "Helo" | "Lhlo">
   readonly lmtp: boolean
+  readonly dataAnyway: boolean
+  readonly strictPipelining: boolean
   readonly startTls: boolean
   readonly implicitTls: boolean
   readonly requireTls: boolean
@@ -28,6 +33,10 @@ export interface Settings {
   readonly legacyAuth: boolean
   readonly requireAuth: boolean
   readonly ownSenderOnly: boolean
+  readonly users: ((name: string) => ReadonlyArray<string> | undefined) | undefined
+  readonly lists: ((name: string) => ReadonlyArray<string> | undefined) | undefined
+  readonly queues: ((node: string) => number | undefined) | undefined
+  readonly urls: (url: string) => Uint8Array | undefined
   readonly isLocal: (domain: Address.Domain) => boolean
   readonly relaysFor: (client: string) => boolean
   readonly isUnknown: (mailbox: string) => boolean
@@ -37,6 +46,7 @@ export interface Settings {
   readonly greylist: number | undefined
   readonly maxSize: number
   readonly maxRecipients: number
+  readonly limits: Limits.Limits
   readonly maxMessages: number
   readonly maxConnections: number
   readonly rateLimit: { readonly messages: number; readonly per: number } | undefined
@@ -49,7 +59,7 @@ export interface Settings {
 /** Fills in what a config leaves open. */
 export const settle = (config: Config): Settings => {
   const { accounts = {}, greylist = false, lmtp = false, maxSize = 10_485_760, rateLimit } = config
-  const extensions = (config.extensions ?? defaultExtensions).map((line) => line === "SIZE" ? `SIZE ${maxSize}` : line)
+  const extensions = extensionsOf(config, maxSize)
   const mechanisms = mechanismsOf(config)
   const domains = config.localDomains && new Set(config.localDomains.map(domainOf))
   const networks = (config.relayNetworks ?? []).flatMap((text) => Result.getOrElse(toArray(text), () => []))
@@ -60,6 +70,8 @@ export const settle = (config: Config): Settings => {
     keywords: new Set([...extensions, ...mechanisms.length > 0 ? ["AUTH"] : []].map(keywordOf)),
     hello: new Set(lmtp ? ["Lhlo"] : config.ehlo === false ? ["Helo"] : ["Ehlo", "Helo"]),
     lmtp,
+    dataAnyway: config.dataAnyway ?? false,
+    strictPipelining: config.strictPipelining ?? false,
     startTls: config.startTls ?? true,
     implicitTls: config.implicitTls ?? false,
     requireTls: config.requireTls ?? false,
@@ -71,6 +83,10 @@ export const settle = (config: Config): Settings => {
     legacyAuth: config.legacyAuth ?? false,
     requireAuth: config.requireAuth ?? false,
     ownSenderOnly: config.ownSenderOnly ?? false,
+    users: config.users && byName(config.users, (found) => typeof found === "string" ? [found] : found),
+    lists: config.lists && byName(config.lists, (members) => members),
+    queues: config.queues && byName(config.queues, (waiting) => waiting),
+    urls: byName(config.urls ?? {}, (bytes) => typeof bytes === "string" ? utf8.encode(bytes) : bytes, (url) => url),
     isLocal: (domain) => domains === undefined || domains.has(domain),
     relaysFor: (client) => Networks.include(networks, client),
     isUnknown: unknown(config.unknownUsers ?? []),
@@ -79,6 +95,7 @@ export const settle = (config: Config): Settings => {
     greylist: greylist === false ? undefined : greylist === true ? 0 : Duration.toMillis(greylist.delay),
     maxSize,
     maxRecipients: config.maxRecipients ?? 100,
+    limits: config.limits ?? {},
     maxMessages: config.maxMessages ?? Number.POSITIVE_INFINITY,
     maxConnections: config.maxConnections ?? 1000,
     rateLimit: rateLimit && { messages: rateLimit.messages, per: Duration.toMillis(rateLimit.per) },
@@ -87,6 +104,29 @@ export const settle = (config: Config): Settings => {
     idleTimeout: config.idleTimeout === undefined ? undefined : Duration.toMillis(config.idleTimeout),
     reply: config.reply ?? (() => undefined)
   }
+}
+
+const extensionsOf = (
+  { extensions = defaultExtensions, limits, lists }: Config,
+  maxSize: number
+): ReadonlyArray<string> => [
+  ...extensions.map((line) =>
+    line === "SIZE" ? `SIZE ${maxSize}` : line === "XCLIENT" ? `XCLIENT ${Xclient.names.join(" ")}` : line
+  ),
+  ...limits === undefined ? [] : [Limits.line(limits)],
+  ...lists === undefined ? [] : ["EXPN"]
+]
+
+const utf8 = new TextEncoder()
+
+/** A table by names in any case of letters, unless `spelled` says otherwise. */
+const byName = <A, B>(
+  table: Readonly<Record<string, A>>,
+  read: (value: A) => B,
+  spelled = (name: string) => name.toLowerCase()
+): (name: string) => B | undefined => {
+  const map = new Map(Object.entries(table).map(([name, value]) => [spelled(name), read(value)]))
+  return (name) => map.get(spelled(name))
 }
 
 const mechanismsOf = ({ acceptsToken, accounts, mechanisms }: Config): Settings["mechanisms"] =>
@@ -107,8 +147,6 @@ const delays = ({ delay = 0, tarpit }: Config): Settings["delayOf"] => {
 
 const isFailedAuth = ({ code }: Reply.Reply, turn: Turn | undefined): boolean =>
   (turn?._tag === "Auth" || turn?._tag === "AuthResponse") && (code === 535 || code === 421)
-
-const keywordOf = (line: string): string => (line.split(" ", 1)[0] ?? "").toUpperCase()
 
 /** As it is written on the wire, so that `Bücher.example` in a config means what it says. */
 const domainOf = (text: string): string => Result.getOrElse(Address.parseDomain(text), () => text)

@@ -2,7 +2,7 @@
  * A server's config as people write it: passwords and replies as text, everything checked
  * before the server starts.
  */
-import { Address, Reply } from "@postern/core"
+import { Address, Command, Reply } from "@postern/core"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -48,6 +48,12 @@ export const read = Effect.fnUntraced(function*(
     for (const name of config.unknownUsers) yield* mailbox("unknownUsers", name)
   }
   for (const name of Object.keys(config.mailboxes ?? {})) yield* mailbox("mailboxes", name)
+  for (const url of Object.keys(config.urls ?? {})) {
+    yield* demand("urls", url, Result.mapError(Command.burl(url, true), ({ problem }) => problem))
+  }
+  for (const [option, value] of Object.entries(config.limits ?? {})) {
+    yield* demand(`limits.${option}`, String(value), limit(value))
+  }
   for (const [option, value] of Object.entries(durations(config))) {
     if (value !== undefined && Option.isNone(Duration.fromInput(value))) {
       return yield* new ConfigError({ option, value: String(value), problem: "is no duration, such as \"5 minutes\"" })
@@ -83,6 +89,12 @@ const mailbox = (option: string, value: string): Effect.Effect<unknown, ConfigEr
     value,
     Result.mapError(Address.parse(value), ({ problem }) => problem)
   )
+
+// RFC 9422 §3: a number of up to six digits.
+const limit = (value: number | undefined): Result.Result<unknown, string> =>
+  value === undefined || (Number.isInteger(value) && value > 0 && value < 1_000_000)
+    ? Result.succeed(value)
+    : Result.fail("is no number from 1 to 999999")
 
 const demand = (
   option: string,

@@ -34,6 +34,7 @@ const verdicts: { readonly [F in keyof typeof Arbitraries.commandFaults]: "taken
   "mechanism name too long": 501,
   "size that is no number": 501,
   "word behind LAST": 501,
+  "URL that is not absolute": 501,
   "CR within": 500,
   "LF within": 500,
   "NUL within": 500

@@ -112,9 +112,11 @@ describe("AUTH", () => {
     assert.strictEqual(new Set(challenges()).size, 2)
   })
 
-  it("its parameter of MAIL is known", () => {
-    assert.strictEqual(talk(config, hello, "MAIL FROM:<a@example.net> AUTH=<>").replies[1]?.slice(0, 9), "250 2.1.0")
-    assert.strictEqual(talk({}, hello, "MAIL FROM:<a@example.net> AUTH=<>").replies[1]?.slice(0, 9), "555 5.5.4")
+  it("its parameter of MAIL is known where it is offered", () => {
+    const line = "MAIL FROM:<a@example.net> AUTH=<>"
+    assert.strictEqual(talkSecurely(config, hello, line).replies[1]?.slice(0, 9), "250 2.1.0")
+    assert.strictEqual(talk(config, hello, line).replies[1]?.slice(0, 9), "555 5.5.4")
+    assert.strictEqual(talkSecurely({}, hello, line).replies[1]?.slice(0, 9), "555 5.5.4")
   })
 
   it("tells nobody's secret", () => {

@@ -30,6 +30,15 @@ const line = fc.constantFrom(
   ".\r",
   "BDAT 4",
   "BDAT 0 LAST",
+  "BURL imap://a.example/1",
+  "BURL imap://a.example/2 LAST",
+  "XCLIENT ADDR=192.0.2.1",
+  "VRFY ann",
+  "EXPN all",
+  "ETRN example.org",
+  "LHLO client.example",
+  "RCPT TO:<a@e.example> NOTIFY=NEVER ORCPT=rfc822;x@y.example",
+  "MAIL FROM:<a@b.example> RET=HDRS BODY=BINARYMIME",
   "RSET",
   "NOOP",
   "STARTTLS",
@@ -48,7 +57,7 @@ const line = fc.constantFrom(
 const session = fc.array(fc.tuple(line, fc.constantFrom("\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "")), {
   maxLength: 25
 })
-  .map((lines) => bytes(`EHLO c.example\r\n${lines.map(([text, end]) => text + end).join("")}`))
+  .map((lines) => bytes(`LHLO c.example\r\nEHLO c.example\r\n${lines.map(([text, end]) => text + end).join("")}`))
 const places = fc.array(fc.nat({ max: 20_000 }), { maxLength: 12 })
 
 // Without the functions of an AUTH exchange under way, which are not comparable.
@@ -73,7 +82,26 @@ const strict: ServerMachine.Config = {
   ownSenderOnly: true
 }
 
-describe.each([["a lenient server", config], ["a strict one", strict]])(
+/** With every extension. */
+const rich: ServerMachine.Config = {
+  ...config,
+  extensions: ServerMachine.everyExtension.map((line) => line === "BURL imap" ? `${line} imap://a.example` : line),
+  accounts: undefined,
+  mechanisms: undefined,
+  urls: { "imap://a.example/1": "x".repeat(200), "imap://a.example/2": "." },
+  users: { ann: "<ann@example.org>" },
+  lists: { all: ["<ann@example.org>", "<ben@example.org>"] },
+  queues: { "example.org": 1 },
+  limits: { mailMax: 4, rcptMax: 3, rcptDomainMax: 1 },
+  dataAnyway: true
+}
+
+describe.each([
+  ["a lenient server", config],
+  ["a strict one", strict],
+  ["one with every extension", rich],
+  ["one that speaks LMTP", { ...rich, lmtp: true }]
+])(
   "%s, however the octets are cut",
   (_, config) => {
     const [greeted] = ServerMachine.start(config)
