@@ -86,8 +86,8 @@ export const settle = (
     return refusedAll(recipients, mail, explain(Expect.refused("Mail", mail), recipients))
   }
   const [only] = content
-  // One reason for all, made once.
-  const common = content.length === 1 && only !== undefined && !Expect.isYes(step, only)
+  // One reason for all, made once. Where nobody was accepted the content was refused for that.
+  const common = content.length === 1 && only !== undefined && !Expect.isYes(step, only) && accepted(envelope) > 0
     ? explain(Expect.refused(step, only), acceptedOf(envelope))
     : undefined
   let next = 0
