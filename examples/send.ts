@@ -45,7 +45,7 @@ const report = Effect.fn("report")(function*(receipt: SmtpClient.Receipt) {
   for (const outcome of receipt.outcomes) {
     yield* Console.log(
       `  ${outcome._tag.padEnd(8)}  ${outcome.recipient}  ${
-        outcome._tag === "InDoubt" || outcome.reply === undefined ? outcome.reason._tag : said(outcome.reply)
+        outcome.reply === undefined ? outcome.reason._tag : said(outcome.reply)
       }`
     )
   }

@@ -22,7 +22,12 @@ export type Outcome =
     readonly reply: Reply | undefined
     readonly reason: Reason.Reason
   }
-  | { readonly _tag: "InDoubt"; readonly recipient: string; readonly reason: Reason.Of<"InDoubt"> }
+  | {
+    readonly _tag: "InDoubt"
+    readonly recipient: string
+    readonly reply: undefined
+    readonly reason: Reason.Of<"InDoubt">
+  }
 
 /**
  * When a message counts as sent:
@@ -138,7 +143,7 @@ export const lost = (
   const inDoubt = doubt(recipients.filter((_, i) => doubtful[i]), reason)
   const outcomes = recipients.map((recipient, i): Outcome =>
     doubtful[i] === true
-      ? { _tag: "InDoubt", recipient, reason: inDoubt }
+      ? { _tag: "InDoubt", recipient, reply: undefined, reason: inDoubt }
       : { _tag: "Deferred", recipient, reply: undefined, reason }
   )
   return { outcomes, reply: undefined, reason: doubtful.includes(true) ? inDoubt : reason }
@@ -173,9 +178,7 @@ export const inCommon = (outcomes: ReadonlyArray<Outcome>): Reason.Reason => {
   if (first !== undefined && (shared || first._tag === "TemporaryFailure") && first._tag !== "RecipientsRefused") {
     return "recipients" in first ? { ...first, recipients } : first
   }
-  const replies = failed.flatMap((outcome) =>
-    outcome._tag === "InDoubt" || outcome.reply === undefined ? [] : [outcome.reply]
-  )
+  const replies = failed.flatMap(({ reply }) => reply ?? [])
   return Reason.make("RecipientsRefused", { recipients, replies })
 }
 

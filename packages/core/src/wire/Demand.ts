@@ -92,8 +92,7 @@ const demand = (
 const all = (groups: ReadonlyArray<Demands>): Demands => Result.map(Result.all(groups), (demands) => demands.flat())
 
 /** The parameters of MAIL. Fails with the first option that makes no sense. */
-export const mail = (options: MailOptions): Demands =>
-  asksOfMail(options) ? asked(options) : none
+export const mail = (options: MailOptions): Demands => asksOfMail(options) ? asked(options) : none
 
 const asked = (options: MailOptions): Demands =>
   all([

@@ -22,6 +22,7 @@ const commands: { readonly [T in Command.Tag]: Extract<Command.Command, { readon
   Mail: Command.mail(mailbox),
   Rcpt: Command.rcpt(mailbox),
   Data: Command.data,
+  Burl: Result.getOrThrow(Command.burl("imap://a.example/", true)),
   Bdat: get(Command.bdat(1, true)),
   Rset: Command.rset,
   Noop: Command.noop,
@@ -42,7 +43,7 @@ const allowed: Readonly<Record<Session.Phase, ReadonlyArray<Command.Tag>>> = {
   greeted: [...anywhere, ...hello],
   ready: [...anywhere, ...hello, "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Etrn", "Xclient"],
   sender: [...anywhere, "Rcpt"],
-  envelope: [...anywhere, "Rcpt", "Data"],
+  envelope: [...anywhere, "Rcpt", "Data", "Burl"],
   content: []
 }
 const phases = Object.keys(allowed) as ReadonlyArray<Session.Phase>
