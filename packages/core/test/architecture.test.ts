@@ -83,7 +83,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "NtlmServer",
     "OAuth",
     "Outbox",
-    "Progress",
+    "Flights",
     "SaslPrepTables",
     "ScramMessage",
     "SendAll",

@@ -6,6 +6,7 @@ import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Reason from "../outcome/Reason.ts"
 import * as Capabilities from "../wire/Capabilities.ts"
+import type * as Command from "../wire/Command.ts"
 import * as Content from "../wire/Content.ts"
 import type * as Expect from "../wire/Expect.ts"
 import * as Said from "../wire/Said.ts"
@@ -25,6 +26,15 @@ export type Body =
     readonly facts: Known
     readonly binary: boolean
   }
+  /** Content that the server fetches itself, from where this says (RFC 4468). */
+  | { readonly _tag: "Url"; readonly command: Command.Burl; readonly facts: Known; readonly binary: false }
+
+/** How content goes to the server. */
+export type Way = Content.Framing | "BURL"
+
+/** The step that its replies answer. */
+export const stepOf = (way: Way): "Content" | "Bdat" | "Burl" =>
+  way === "DATA" ? "Content" : way === "BDAT" ? "Bdat" : "Burl"
 
 /** Content in memory. Binary content is not text: its line ends are nobody's, and stay (RFC 3030 §3). */
 export const octets = (octets: Uint8Array, binary = false): Body => {
@@ -32,11 +42,18 @@ export const octets = (octets: Uint8Array, binary = false): Body => {
   return { _tag: "Octets", octets, facts: binary ? { ...facts, size: octets.length } : facts, binary }
 }
 
-/** BDAT where it may be had, otherwise DATA. Fails where binary content cannot be sent. */
-export const framing = (
-  { capabilities }: Pick<Facts, "capabilities">,
-  { binary }: Body
-): Result.Result<Content.Framing, Reason.Of<"ExtensionMissing">> => {
+/** BDAT where it may be had, otherwise DATA. Fails where content cannot be sent that is binary, or the server's to fetch. */
+export const way = (
+  { capabilities, lmtp }: Pick<Facts, "capabilities" | "lmtp">,
+  { _tag, binary }: Body
+): Result.Result<Way, Reason.Of<"ExtensionMissing">> => {
+  if (_tag === "Url") {
+    return capabilities !== undefined && Capabilities.has(capabilities, "BURL") && lmtp !== true
+      ? Result.succeed("BURL")
+      : Result.fail(
+        Reason.make("ExtensionMissing", { extension: "BURL", because: "the server is to fetch the content" })
+      )
+  }
   if (capabilities?.chunking === true) {
     if (!binary || Capabilities.has(capabilities, "BINARYMIME")) return Result.succeed("BDAT")
   } else if (!binary) {

@@ -10,7 +10,7 @@ import type * as Said from "../wire/Said.ts"
 import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
-import { alone, feed, type Flight, type Pending, prepare, type Progress, tell } from "./Progress.ts"
+import { alone, feed, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
 import * as Transaction from "./Transaction.ts"
 
 /** Messages that are on their way at a time, at most. */

@@ -83,7 +83,7 @@ const isAccepted = (rcpt: Reply | undefined): boolean => rcpt !== undefined && E
 export const settle = (
   explain: Explain,
   envelope: Envelope,
-  step: "Data" | "Content" | "Bdat",
+  step: "Data" | "Content" | "Bdat" | "Burl",
   content: ReadonlyArray<Reply>
 ): Settled => {
   const { mail, rcpts, recipients } = envelope

@@ -9,11 +9,10 @@ import * as Classify from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
 import * as Address from "../wire/Address.ts"
 import * as Command from "../wire/Command.ts"
-import type * as Content from "../wire/Content.ts"
 import type * as Envelope from "../wire/Envelope.ts"
 import * as Expect from "../wire/Expect.ts"
 import type { Reply } from "../wire/Reply.ts"
-import type * as Said from "../wire/Said.ts"
+import * as Said from "../wire/Said.ts"
 import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Parameters from "./Parameters.ts"
@@ -41,7 +40,7 @@ export interface Prepared extends Message {
   readonly rcpts: ReadonlyArray<Command.Rcpt>
   /** As outcomes name them. */
   readonly recipients: ReadonlyArray<string>
-  readonly framing: Content.Framing
+  readonly way: Body.Way
   /** The recipients of each transaction, by their place in the envelope. */
   readonly groups: ReadonlyArray<ReadonlyArray<number>>
   readonly explain: Outcome.Explain
@@ -56,8 +55,8 @@ export const prepare = (
   const { facts, known } = session
   const parameters = Parameters.of(facts, envelope, body)
   if (Result.isFailure(parameters)) return Result.fail(parameters.failure)
-  const framing = Body.framing(facts, body)
-  if (Result.isFailure(framing)) return Result.fail(framing.failure)
+  const way = Body.way(facts, body)
+  if (Result.isFailure(way)) return Result.fail(way.failure)
   const groups = grouped(session, message)
   if (groups.length > 1 && message.policy === "all") {
     const problem = "the server takes fewer recipients in one transaction, and all of them or none is asked for"
@@ -69,7 +68,7 @@ export const prepare = (
     mail: Command.mail(envelope.reversePath, mail),
     rcpts: envelope.forwardPaths.map((path, i) => Command.rcpt(path, rcpt[i])),
     recipients: envelope.forwardPaths.map(Address.formatForwardPath),
-    framing: framing.success,
+    way: way.success,
     groups,
     explain: (refused, recipients) =>
       Classify.refusal(known, refused, {
@@ -193,14 +192,15 @@ const reset = Program.settled(Program.exchange(Command.rset))
 /** What may be said with the envelope, before its replies: nothing where they decide whether the content is sent. */
 export const rider = (
   { facts }: Session<"ready">,
-  { body, framing, policy }: Prepared,
+  { body, policy, way }: Prepared,
   recipients: number
-): Said.Said | undefined => {
+): Command.Data | Command.Burl | Said.Chunk | undefined => {
   if (facts.capabilities?.pipelining !== true || (policy === "all" && recipients > 1)) return undefined
-  if (framing === "DATA") return Command.data
+  if (way === "DATA") return Command.data
   // In LMTP nobody knows yet how many replies will come.
-  const rides = body._tag === "Octets" && body.octets.length <= ridesAlong && !isLmtp(facts)
-  return rides ? Body.chunk(body) : undefined
+  if (isLmtp(facts)) return undefined
+  if (body._tag === "Url") return body.command
+  return body._tag === "Octets" && body.octets.length <= ridesAlong ? Body.chunk(body) : undefined
 }
 
 const isLmtp = ({ lmtp }: Session<"ready">["facts"]): boolean => lmtp === true
@@ -212,8 +212,9 @@ const transact = Program.fn(
     group: ReadonlyArray<number>,
     recipients: ReadonlyArray<string>
   ) {
-    const { body, explain, framing, policy, rcpts } = message
+    const { explain, policy, rcpts, way } = message
     const rides = rider(session, message, group.length)
+    const step = Body.stepOf(way)
     const commands = [message.mail, ...group.flatMap((i) => rcpts[i] ?? [])]
     const steps = envelopeSteps(group.length, rides)
     const first = yield* Program.settled(
@@ -221,14 +222,14 @@ const transact = Program.fn(
     )
     if (Result.isFailure(first)) {
       const { heard, reason, written } = first.failure
-      const sent = rides?._tag === "Chunk" && heard.length + written === steps.length
+      const sent = carries(rides) && heard.length + written === steps.length
       return Outcome.lost(recipients, heard, reason, sent)
     }
     const envelope = heardEnvelope(recipients, first.success)
     const accepted = Outcome.accepted(envelope)
     const answer = first.success[group.length + 1]
-    if (rides?._tag === "Chunk" && answer !== undefined) {
-      const settled = Outcome.settle(explain, envelope, "Bdat", [answer])
+    if (carries(rides) && answer !== undefined) {
+      const settled = Outcome.settle(explain, envelope, step, [answer])
       // What a failed BDAT leaves behind is for RSET to clear (RFC 3030 §2).
       if (settled.reply === undefined) yield* reset
       return settled
@@ -242,7 +243,7 @@ const transact = Program.fn(
       const { outcomes } = Outcome.settle(explain, envelope, "Data", [])
       return { outcomes, reply: undefined, reason: Outcome.inCommon(outcomes) }
     }
-    if (framing === "DATA") {
+    if (way === "DATA") {
       const data = answer ?? (yield* Program.converse([Command.data], ["Data"]))[0]
       if (data === undefined || !Expect.isYes("Data", data)) {
         yield* reset
@@ -250,15 +251,14 @@ const transact = Program.fn(
       }
     }
     const replies = isLmtp(session.facts) ? accepted : 1
-    const step = framing === "DATA" ? "Content" : "Bdat"
-    const sent = yield* Program.settled(handOver(session, body, framing, replies))
+    const sent = yield* Program.settled(handOver(session, message, replies))
     if (Result.isSuccess(sent)) {
       const settled = Outcome.settle(explain, envelope, step, sent.success)
-      if (framing === "BDAT" && settled.reply === undefined) yield* reset
+      if (way !== "DATA" && settled.reply === undefined) yield* reset
       return settled
     }
     if (!Program.isLost(sent.failure)) {
-      if (framing === "BDAT") yield* reset
+      if (way !== "DATA") yield* reset
       return yield* Program.fail(sent.failure)
     }
     const { heard, reason, written } = sent.failure
@@ -272,7 +272,7 @@ const transact = Program.fn(
 export const envelopeSteps = (recipients: number, rides: Said.Said | undefined): ReadonlyArray<Expect.Step> => {
   const steps: Array<Expect.Step> = ["Mail"]
   for (let i = 0; i < recipients; i++) steps.push("Rcpt")
-  if (rides !== undefined) steps.push(rides._tag === "Chunk" ? "Bdat" : "Data")
+  if (rides !== undefined) steps.push(...Said.steps(rides))
   return steps
 }
 
@@ -295,25 +295,31 @@ export const giveUp = (data: Reply | undefined, { mail, rcpts }: Outcome.Envelop
   return nobody ? Program.settled(Program.converse([Body.nothing], ["Content"])) : Program.succeed(undefined)
 }
 
+const carries = (rides: Said.Said | undefined): boolean => rides !== undefined && rides._tag !== "Data"
+
 const handOver = (
-  session: Session<"ready">,
-  body: Body.Body,
-  framing: Content.Framing,
+  { facts }: Session<"ready">,
+  { body, way }: Prepared,
   replies: number
 ): Program.Program<ReadonlyArray<Reply>, Reason.Reason> => {
-  if (body._tag === "Blocks") {
-    const sevenBit = !body.binary && session.facts.capabilities?.eightBitMime !== true
-    return Body.stream(body, framing, sevenBit, replies)
+  const steps = Array<Expect.Step>(replies).fill(Body.stepOf(way))
+  switch (body._tag) {
+    case "Url":
+      return Program.converse([body.command], steps)
+    case "Blocks": {
+      const sevenBit = !body.binary && facts.capabilities?.eightBitMime !== true
+      return Body.stream(body, way === "DATA" ? "DATA" : "BDAT", sevenBit, replies)
+    }
+    case "Octets":
+      return Program.converse([way === "DATA" ? Body.data(body, replies) : Body.chunk(body, replies)], steps)
   }
-  const said = framing === "DATA" ? Body.data(body, replies) : Body.chunk(body, replies)
-  return Program.converse([said], Array<Expect.Step>(replies).fill(framing === "DATA" ? "Content" : "Bdat"))
 }
 
 // LMTP: the first of the accepted have their replies, the others are in doubt.
 const partly = (
   { explain }: Prepared,
   envelope: Outcome.Envelope,
-  step: "Content" | "Bdat",
+  step: "Content" | "Bdat" | "Burl",
   heard: ReadonlyArray<Reply>,
   reason: Reason.Reason
 ): Outcome.Settled => {

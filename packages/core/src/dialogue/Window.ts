@@ -6,10 +6,10 @@
 import { inChunks } from "./ChunkWindow.ts"
 import { inTurn } from "./DataWindow.ts"
 import type * as Program from "./Program.ts"
-import { type Ended, type Feed, type Pending, Progress } from "./Progress.ts"
+import { type Ended, type Feed, type Pending, Progress } from "./Flights.ts"
 import type { Session } from "./Session.ts"
 
-export type { Done, Ended, Feed, Pending } from "./Progress.ts"
+export type { Done, Ended, Feed, Pending } from "./Flights.ts"
 
 /**
  * Delivers messages within a session until there are no more, the server takes no more

@@ -32,6 +32,8 @@ export interface Options extends LineOptions {
   readonly peer: Peer
   /** Told every event as it happens. */
   readonly observe?: Observer | undefined
+  /** Told how many octets of content are about to be written, block by block. */
+  readonly content?: ((octets: number) => void) | undefined
 }
 
 /** A {@link Program.Connection} that also shows what was said. */
@@ -60,7 +62,7 @@ export const open = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Live, SmtpError, Scope.Scope | Transport> {
   const transport = yield* Transport
   const clock = yield* Clock.Clock
-  const log = new SessionLog(options.observe, clock)
+  const log = new SessionLog(options.observe, clock, options.content)
   const dialling = Effect.mapError(transport.open(options.peer), (error) => fromTransport(error, "Connect", false))
   const wire = yield* Effect.mapError(
     within(options.timeLimits ?? {}, "Connect", dialling),

@@ -167,6 +167,7 @@ export class Outbox {
     if (step === undefined) return undefined
     if (step.done !== true) {
       this.octets += step.value.length
+      this.log.content?.(step.value.length)
       return step.value
     }
     const said = this.queue[this.at]?.said

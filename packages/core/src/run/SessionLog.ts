@@ -16,6 +16,8 @@ export type Observer = (event: Transcript.Event) => Effect.Effect<void>
 /** The log of one connection. */
 export class SessionLog {
   readonly observe: Observer | undefined
+  /** Told how many octets of content are about to be written, block by block. */
+  readonly content: ((octets: number) => void) | undefined
   readonly clock: Clock.Clock
   readonly start: bigint
   now: number | undefined = undefined
@@ -24,8 +26,13 @@ export class SessionLog {
   untold: Array<Transcript.Event> = []
   logged = true
 
-  constructor(observe: Observer | undefined, clock: Clock.Clock) {
+  constructor(
+    observe: Observer | undefined,
+    clock: Clock.Clock,
+    content: ((octets: number) => void) | undefined = undefined
+  ) {
     this.observe = observe
+    this.content = content
     this.clock = clock
     this.start = clock.currentTimeNanosUnsafe()
   }

@@ -25,6 +25,7 @@ import * as Envelope from "../wire/Envelope.ts"
 import * as Connections from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { sendAll } from "./SendAll.ts"
+import { type Progress, progress, type Watch } from "./Progress.ts"
 import type { Observer } from "./SessionLog.ts"
 import * as SmtpConfig from "./SmtpConfig.ts"
 import * as Source from "./Source.ts"
@@ -119,6 +120,8 @@ export class SmtpClient extends Context.Service<SmtpClient, {
    * anything is opened. May be interrupted at any time: the connection is closed.
    */
   readonly send: (message: Message) => Effect.Effect<Receipt, SmtpError>
+  /** As `send`; tells how far it is, for long content. */
+  readonly sendWithProgress: (message: Message) => Stream.Stream<Progress, SmtpError>
   /**
    * Sends messages one behind the other on one connection, as many on the way as the
    * server's extensions allow (PIPELINING, CHUNKING). Results come in the order of the
@@ -171,6 +174,9 @@ const settle = (options: Options): Result.Result<Settings, Reason.Of<"InvalidInp
     return { options, endpoint, domain, tls, credentials: options.credentials ?? fromUrl }
   })
 
+const both = (one: Observer | undefined, other: Observer | undefined): Observer | undefined =>
+  one === undefined || other === undefined ? one ?? other : (event) => Effect.andThen(one(event), other(event))
+
 interface Dialled {
   readonly session: Session<"ready">
   readonly connection: Connections.Live
@@ -183,7 +189,8 @@ const silence = "15 seconds" as const
 const openWith = Effect.fnUntraced(function*(
   settings: Settings,
   security: Security,
-  timeLimits: TimeLimits | undefined
+  timeLimits: TimeLimits | undefined,
+  watch: Watch | undefined
 ): Effect.fn.Return<Dialled, SmtpError, Scope.Scope | Transport> {
   const { credentials, domain, endpoint, options, tls } = settings
   const { host, port } = endpoint
@@ -195,7 +202,8 @@ const openWith = Effect.fnUntraced(function*(
       security,
       timeLimits,
       without: options.without,
-      observe: options.observe
+      observe: both(options.observe, watch?.observe),
+      content: watch?.content
     })
     const session = yield* connection.run(
       openSession({ host, port, domain, security, tls, credentials, authenticator, lmtp: endpoint.protocol === "lmtp" })
@@ -206,19 +214,22 @@ const openWith = Effect.fnUntraced(function*(
 })
 
 // `auto`: the other TLS mode where the server shows, or seems, to speak that one.
-const openAny = (settings: Settings): Effect.Effect<Dialled, SmtpError, Scope.Scope | Transport> => {
+const openAny = (settings: Settings, watch?: Watch): Effect.Effect<Dialled, SmtpError, Scope.Scope | Transport> => {
   const { timeLimits } = settings.options
   const [first, second] = Endpoint.securities(settings.endpoint)
-  if (second === undefined) return openWith(settings, first, timeLimits)
+  if (second === undefined) return openWith(settings, first, timeLimits, watch)
   const probing = first === "tls" || timeLimits?.Greeting !== undefined
     ? timeLimits
     : { ...timeLimits, Greeting: silence }
-  return Effect.catch(openWith(settings, first, probing), (error) => {
+  return Effect.catch(openWith(settings, first, probing, watch), (error) => {
     const silent = error.reason._tag === "TimedOut" && error.reason.step === "Greeting" && first !== "tls"
-    if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits)
+    if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits, watch)
     return silent
       // If that is no TLS port either, the silence is the better explanation.
-      ? Effect.catch(openWith(settings, second, timeLimits), (other) => Effect.fail(showsTls(other) ? other : error))
+      ? Effect.catch(
+        openWith(settings, second, timeLimits, watch),
+        (other) => Effect.fail(showsTls(other) ? other : error)
+      )
       : Effect.fail(error)
   })
 }
@@ -246,7 +257,7 @@ const readies = ({ convert }: Options) => {
       ))
   return Effect.fnUntraced(function*(message: Message): Effect.fn.Return<Transaction.Message, SmtpError, Scope.Scope> {
     const envelope = yield* envelopeOf(message)
-    const body = yield* Source.body(message.content, message.binary === true)
+    const body = yield* Effect.mapError(Source.body(message.content, message.binary === true), invalid)
     return { envelope, body, policy: message.policy ?? "any", convert: converting }
   })
 }
@@ -263,10 +274,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const annotations = { "smtp.host": host, "smtp.port": port }
 
-  const dial = Effect.provideService(openAny(settings), Transport, transport).pipe(
-    Effect.withSpan("SmtpClient.open", { attributes }),
-    Effect.annotateLogs(annotations)
-  )
+  const dialWith = (watch?: Watch) =>
+    Effect.provideService(openAny(settings, watch), Transport, transport).pipe(
+      Effect.withSpan("SmtpClient.open", { attributes }),
+      Effect.annotateLogs(annotations)
+    )
+  const dial = dialWith()
 
   const ready = readies(options)
 
@@ -289,17 +302,18 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   }))
 
   const send = Effect.fnUntraced(
-    function*(message: Message) {
+    function*(message: Message, watch?: Watch) {
       // Bad input is told before anything is opened.
       yield* envelopeOf(message)
-      return yield* (yield* open).send(message)
+      return yield* sendOn(yield* watch === undefined ? dial : dialWith(watch))(message)
     },
     Effect.scoped,
     Effect.annotateLogs(annotations)
   )
 
   return SmtpClient.of({
-    send,
+    send: (message) => send(message),
+    sendWithProgress: (message) => progress(send, message),
     sendAll: (messages) => sendAll(dial, ready, messages),
     open,
     use: (dialogue) =>

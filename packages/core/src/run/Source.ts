@@ -6,10 +6,12 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Body from "../dialogue/Body.ts"
 import * as Reason from "../outcome/Reason.ts"
+import * as Command from "../wire/Command.ts"
 import { blockSize } from "../wire/Content.ts"
 
 /** A web `ReadableStream`. */
@@ -27,15 +29,29 @@ export interface Sized {
   readonly size: number
 }
 
+/** Content that the server fetches itself: the URL is one that it may read (RFC 4468, RFC 4467). */
+export interface Remote {
+  readonly burl: string
+}
+
 /** Content as it stands (header fields, empty line, body): octets, text (sent as UTF-8), or pieces. */
-export type Source = Uint8Array | string | Pieces | Sized
+export type Source = Uint8Array | string | Pieces | Sized | Remote
 
 const utf8 = new TextEncoder()
 
 /** The body of a transaction. Pieces are pulled when they are sent, and only once; they are released with the scope. */
-export const body = (source: Source, binary: boolean): Effect.Effect<Body.Body, never, Scope.Scope> => {
+export const body = (
+  source: Source,
+  binary: boolean
+): Effect.Effect<Body.Body, Reason.Of<"InvalidInput">, Scope.Scope> => {
   if (typeof source === "string") return Effect.succeed(Body.octets(utf8.encode(source), binary))
   if (source instanceof Uint8Array) return Effect.succeed(Body.octets(source, binary))
+  if (isRemote(source)) {
+    return Effect.fromResult(Result.mapBoth(Command.burl(source.burl, true), {
+      onSuccess: (command): Body.Body => ({ _tag: "Url", command, facts: {}, binary: false }),
+      onFailure: ({ problem }) => Reason.make("InvalidInput", { what: "the URL of the content", problem })
+    }))
+  }
   const sized = isSized(source) ? source : undefined
   const stream = streamOf(sized === undefined ? source as Pieces : sized.stream)
   const facts = sized === undefined ? {} : { size: sized.size }
@@ -44,6 +60,8 @@ export const body = (source: Source, binary: boolean): Effect.Effect<Body.Body, 
     (scope): Body.Body => ({ _tag: "Blocks", next: blocks(stream, scope), facts, binary })
   )
 }
+
+const isRemote = (source: Source): source is Remote => typeof source === "object" && "burl" in source
 
 const isSized = (source: Source): source is Sized =>
   typeof source === "object" && "stream" in source && "size" in source && typeof source.size === "number"
