@@ -268,7 +268,7 @@ export class Line {
 
   // A reply that nothing was asked for would be taken for the answer to what comes next.
   unasked(step: Expect.Step): Reason.Reason | undefined {
-    if (step === "Greeting" || this.outbox.awaited > 0 || this.outbox.blocks !== undefined || this.silent) {
+    if (step === "Greeting" || this.outbox.awaited > 0 || this.outbox.upcoming !== undefined || this.silent) {
       return undefined
     }
     const next = this.next ?? this.decoder.next()

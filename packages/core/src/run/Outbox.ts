@@ -69,7 +69,7 @@ export class Outbox {
   given = 0
   /** The content under way, and a block of it that is next. */
   blocks: Iterator<Uint8Array> | undefined = undefined
-  held: Uint8Array | undefined = undefined
+  upcoming: Uint8Array | undefined = undefined
   octets = 0
   expected: Array<Expected> = []
   heard = 0
@@ -125,17 +125,13 @@ export class Outbox {
       length += octets.length
     }
     while (length < blockSize) {
-      if (this.held !== undefined || this.blocks !== undefined) {
-        const block = this.held ?? this.following()
-        this.held = undefined
-        if (block === undefined) continue
-        if (block.length < large) {
-          add(block)
-          continue
-        }
-        if (length === 0) return block
-        this.held = block
-        break
+      const block = this.upcoming
+      if (block !== undefined) {
+        if (block.length >= large && length > 0) break
+        this.advance()
+        if (block.length >= large) return block
+        add(block)
+        continue
       }
       const queued = this.queue[this.at]
       if (queued === undefined || !this.open(queued.said)) break
@@ -143,14 +139,14 @@ export class Outbox {
       const reason = this.forbids(said)
       if (reason !== undefined) return reason
       if (said._tag === "Content") {
-        this.blocks = said.blocks[Symbol.iterator]()
+        this.begin(said.blocks)
         continue
       }
       text += line
       length += line.length
       if (said._tag === "Chunk") {
         this.log.record({ _tag: "Sent", at: this.log.at(), line: line.slice(0, -2) })
-        this.blocks = slices(said.octets)[Symbol.iterator]()
+        this.begin(slices(said.octets))
         continue
       }
       this.log.record({ _tag: "Sent", at: this.log.at(), line: shown(said, line) })
@@ -161,23 +157,28 @@ export class Outbox {
     return parts.length === 0 ? undefined : join(parts, length)
   }
 
-  // The next block of the content under way; undefined at its end.
-  following(): Uint8Array | undefined {
-    const step = this.blocks?.next()
-    if (step === undefined) return undefined
-    if (step.done !== true) {
-      this.octets += step.value.length
-      this.log.content?.(step.value.length)
-      return step.value
+  begin(blocks: Iterable<Uint8Array>): void {
+    this.blocks = blocks[Symbol.iterator]()
+    this.advance()
+  }
+
+  // Looks for the block behind: with the last one all of the content is given out.
+  advance(): void {
+    const { upcoming } = this
+    if (upcoming !== undefined) {
+      this.octets += upcoming.length
+      this.log.content?.(upcoming.length)
     }
-    const said = this.queue[this.at]?.said
+    const step = this.blocks?.next()
+    this.upcoming = step?.done === false ? step.value : undefined
+    if (this.upcoming !== undefined) return
     this.blocks = undefined
+    const said = this.queue[this.at]?.said
     if (said?._tag === "Chunk" || (said?._tag === "Content" && said.end)) {
       this.log.record({ _tag: "ContentSent", at: this.log.at(), octets: this.octets })
       this.octets = 0
     }
     if (said !== undefined) this.shift(said)
-    return undefined
   }
 
   shift(said: Said.Said): void {
