@@ -43,7 +43,11 @@ const title = (text: string): Effect.Effect<void> => Console.log(`\n${styleText(
 const report = Effect.fn("report")(function*(receipt: SmtpClient.Receipt) {
   yield* title("Outcome")
   for (const outcome of receipt.outcomes) {
-    yield* Console.log(`  ${outcome._tag.padEnd(8)}  ${outcome.recipient}  ${said(outcome.reply)}`)
+    yield* Console.log(
+      `  ${outcome._tag.padEnd(8)}  ${outcome.recipient}  ${
+        outcome.reply === undefined ? outcome.reason._tag : said(outcome.reply)
+      }`
+    )
   }
   yield* Console.log(`  The server said to the content: ${said(receipt.reply)}`)
 })

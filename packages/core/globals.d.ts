@@ -6,6 +6,7 @@
 
 interface TextEncoder {
   encode(input?: string): Uint8Array<ArrayBuffer>
+  encodeInto(input: string, into: Uint8Array): { readonly read: number; readonly written: number }
 }
 declare const TextEncoder: { new(): TextEncoder }
 

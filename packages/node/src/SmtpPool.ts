@@ -10,7 +10,7 @@ import {
   SmtpClient,
   SmtpConfig,
   SmtpError,
-  type Transaction,
+  type Outcome,
   type Transport
 } from "@postern/core"
 import type * as Config from "effect/Config"
@@ -70,7 +70,7 @@ export type Rate = PoolRate.Rate
 /** What became of one message of a stream. */
 export interface Sent {
   readonly message: SmtpClient.Message
-  readonly result: Result.Result<Transaction.Delivery, SmtpError.SmtpError>
+  readonly result: Result.Result<Outcome.Delivery, SmtpError.SmtpError>
 }
 
 /** How a pool does. Messages accepted = sent + failed + cancelled + under way, where dialogues count as messages. */

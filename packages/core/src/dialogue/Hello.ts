@@ -11,17 +11,19 @@ import * as Program from "./Program.ts"
 import { type Facts, Session } from "./Session.ts"
 
 /** Waits for the greeting. `tls` is what a handshake before it agreed on. Fails with the refusal. */
-export const greet = Program.fn(function*(host: string, tls: TlsFacts | undefined, port?: number) {
+export const greet = Program.fn(function*(host: string, tls: TlsFacts | undefined, port?: number, lmtp?: boolean) {
   const greeting = yield* Program.greeting
-  return new Session("greeted", { host, port, greeting, capabilities: undefined, tls, authenticated: undefined })
+  const facts = { host, port, greeting, capabilities: undefined, tls, authenticated: undefined }
+  return new Session("greeted", lmtp === true ? { ...facts, lmtp } : facts)
 })
 
 /**
- * Says EHLO, and HELO when that is refused for good by a server that may not know it.
+ * Says EHLO (LHLO in LMTP, RFC 2033), and HELO when that is refused for good by a server that may not know it.
  * When both are refused it fails with the refusal of EHLO, or of HELO when that is not
  * for good.
  */
 export const hello = Program.fn(function*(session: Session<"greeted">, domain: Address.Domain) {
+  if (session.facts.lmtp === true) return ready(session, { capabilities: yield* Program.send(Command.lhlo(domain)) })
   const [extended] = yield* Program.exchange(Command.ehlo(domain))
   if (Result.isSuccess(extended)) return ready(session, { capabilities: extended.success })
   if (!mayNotKnowEhlo(extended.failure)) return yield* Program.fail(extended.failure)

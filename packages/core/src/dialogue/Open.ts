@@ -29,6 +29,8 @@ export type Security = "plain" | "startTls" | "startTlsIfOffered" | "tls"
 export interface Options<R = never> {
   readonly host: string
   readonly port?: number | undefined
+  /** LMTP instead of SMTP (RFC 2033). */
+  readonly lmtp?: boolean | undefined
   /** What this client calls itself in EHLO. */
   readonly domain: Address.Domain
   readonly security: Security
@@ -63,7 +65,7 @@ export interface Options<R = never> {
  */
 export const open = Program.fn(function*<R>(options: Options<R>) {
   const tls = options.security === "tls" ? yield* Program.upgradeTls(options.tls) : undefined
-  const greeted = yield* greet(options.host, tls, options.port)
+  const greeted = yield* greet(options.host, tls, options.port, options.lmtp)
   const plain = yield* hello(greeted, options.domain)
   const secured = yield* secure(plain, options)
   return options.credentials === undefined

@@ -3,10 +3,9 @@
  * read. It can be stepped with no runtime ({@link rehearse}), and it is an Effect that
  * speaks over the {@link Connection} it is given.
  *
- * Inside a Program only Programs can be yielded. They come down to five instructions,
- * so everything a dialogue may do is known: wait for the greeting, exchange commands
- * for replies, hand over content, start TLS, and perform an Effect (the one door, for
- * SASL).
+ * Inside a Program only Programs can be yielded. They come down to three instructions,
+ * so everything a dialogue may do is known: say something and hear replies, start TLS,
+ * and perform an Effect (the one door, for SASL and for content that is made on the way).
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -19,26 +18,47 @@ import type { TlsFacts, TlsOptions } from "../run/Transport.ts"
 import type * as Command from "../wire/Command.ts"
 import * as Expect from "../wire/Expect.ts"
 import type { Reply } from "../wire/Reply.ts"
+import type * as Said from "../wire/Said.ts"
 
 /** One or more commands that are written before any of their replies is read. */
-export type Commands = readonly [Command.Command, ...Array<Command.Command>]
+export type Commands = readonly [Said.Line, ...Array<Said.Line>]
 
 /** What a dialogue can ask for. */
 export type Instruction =
-  /** Answered by the server's first reply. */
-  | { readonly _tag: "Greeting" }
-  /** Answered by one reply for each command, in order. */
-  | { readonly _tag: "Exchange"; readonly commands: Commands }
-  /** Octets as they go to the wire, end of data included, and whom they are for; answered by one reply. */
-  | { readonly _tag: "Payload"; readonly content: Uint8Array; readonly recipients: ReadonlyArray<string> }
+  /**
+   * Says all of `say` and hears the replies to these steps, in the order in which they
+   * were said. Replies may be left for later: what is said together goes out together,
+   * as far as the server's extensions allow (PIPELINING, RFC 2920).
+   */
+  | {
+    readonly _tag: "Exchange"
+    readonly say: ReadonlyArray<Said.Said>
+    readonly hear: ReadonlyArray<Expect.Step>
+  }
   /** Answered by what the handshake agreed on. */
   | { readonly _tag: "UpgradeTls"; readonly options: TlsOptions }
   /** Answered by the value of the Effect, which must not fail. */
   | { readonly _tag: "Perform"; readonly effect: Effect.Effect<unknown, never, unknown> }
 
+/**
+ * The connection ended before all replies came. It passes through {@link result}, and
+ * ends the Program unless {@link settled} catches it.
+ */
+export interface Lost {
+  readonly _tag: "Lost"
+  readonly reason: Reason
+  /** The replies that came before. */
+  readonly heard: ReadonlyArray<Reply>
+  /**
+   * Of the steps without a reply those, from the first on, whose command or content was
+   * written as a whole: the server may have obeyed.
+   */
+  readonly written: number
+}
+
 /** What answers an instruction. */
 export type Answer =
-  | { readonly _tag: "Replies"; readonly replies: ReadonlyArray<Reply> }
+  | { readonly _tag: "Replies"; readonly replies: ReadonlyArray<Reply>; readonly lost: Lost | undefined }
   | { readonly _tag: "Tls"; readonly facts: TlsFacts }
   | { readonly _tag: "Value"; readonly value: unknown }
 
@@ -46,7 +66,7 @@ export type Answer =
  * The error a Program has as an Effect: what only explains (a refusal, a reason) comes
  * as an {@link SmtpError}, everything else as it is.
  */
-export type Failure<E> = Exclude<E, Expect.Refused | Reason> | SmtpError
+export type Failure<E> = Exclude<E, Expect.Refused | Reason | Lost> | SmtpError
 
 /** Runs Programs over one connection. `run/Connection` makes it. */
 export class Connection extends Context.Service<Connection, {
@@ -62,7 +82,12 @@ type Op =
     readonly read: (answer: Answer) => Result.Result<unknown, unknown>
   }
   | { readonly _tag: "Generate"; readonly body: () => Iterator<Program<unknown, unknown, unknown>, unknown, unknown> }
-  | { readonly _tag: "Attempt"; readonly program: Program<unknown, unknown, unknown> }
+  | {
+    readonly _tag: "Attempt"
+    readonly program: Program<unknown, unknown, unknown>
+    /** The end of the connection becomes a value, too. */
+    readonly settles: boolean
+  }
 
 declare const Variance: unique symbol
 
@@ -134,7 +159,14 @@ export const fn = <Args extends ReadonlyArray<unknown>, P extends AnyProgram, A>
 
 /** The Program that ends with what became of `program`; it does not fail. */
 export const result = <A, E, R>(program: Program<A, E, R>): Program<Result.Result<A, E>, never, R> =>
-  new Program({ _tag: "Attempt", program })
+  new Program({ _tag: "Attempt", program, settles: false })
+
+/**
+ * As {@link result}; the end of the connection is a value, too. Whatever is said after
+ * that is lost.
+ */
+export const settled = <A, E, R>(program: Program<A, E, R>): Program<Result.Result<A, E | Lost>, never, R> =>
+  new Program({ _tag: "Attempt", program, settles: true })
 
 const instruct = <A, E, R>(
   instruction: Instruction,
@@ -147,17 +179,37 @@ const onlyReply = (answer: Answer): Reply => {
   return reply
 }
 
-const readStep = (step: Expect.Step) => (answer: Answer): Result.Result<Reply, Expect.Refused> => {
-  const reply = onlyReply(answer)
-  return Expect.isYes(step, reply) ? Result.succeed(reply) : Result.fail(Expect.refused(step, reply))
-}
+/**
+ * Says something and hears the replies to these steps: the most general of the words.
+ * What was said and is not heard has to be heard later, in order.
+ */
+export const converse = (
+  say: ReadonlyArray<Said.Said>,
+  hear: ReadonlyArray<Expect.Step>
+): Program<ReadonlyArray<Reply>> =>
+  instruct({ _tag: "Exchange", say, hear }, (answer) => {
+    const replies = answer._tag === "Replies" ? answer.replies : []
+    if (replies.length !== hear.length) {
+      throw new Error(`${hear.length} steps were answered by ${replies.length} replies`)
+    }
+    return Result.succeed(replies)
+  })
 
 /** Waits for the server's greeting (RFC 5321 §3.1). Fails with the refusal. */
-export const greeting: Program<Reply, Expect.Refused> = instruct({ _tag: "Greeting" }, readStep("Greeting"))
+export const greeting: Program<Reply, Expect.Refused> = instruct(
+  { _tag: "Exchange", say: [], hear: ["Greeting"] },
+  (answer) => {
+    const reply = onlyReply(answer)
+    return Expect.isYes("Greeting", reply) ? Result.succeed(reply) : Result.fail(Expect.refused("Greeting", reply))
+  }
+)
 
 /** Sends a command and reads its reply as the command's type promises. Fails with the refusal. */
-export const send = <C extends Command.Command>(command: C): Program<Command.Answer<C>, Expect.Refused> =>
-  instruct({ _tag: "Exchange", commands: [command] }, (answer) => Expect.read(command, onlyReply(answer)))
+export const send = <C extends Said.Line>(command: C): Program<Command.Answer<C>, Expect.Refused> =>
+  instruct(
+    { _tag: "Exchange", say: [command], hear: [command._tag] },
+    (answer) => Expect.read(command, onlyReply(answer))
+  )
 
 /** What {@link exchange} gives: for each command its answer or its refusal. */
 export type Answers<Cs extends ReadonlyArray<Command.Command>> = {
@@ -179,7 +231,7 @@ export type Answers<Cs extends ReadonlyArray<Command.Command>> = {
  * ```
  */
 export const exchange = <const Cs extends Commands>(...commands: Cs): Program<Answers<Cs>> =>
-  instruct({ _tag: "Exchange", commands }, (answer) => {
+  instruct({ _tag: "Exchange", say: commands, hear: commands.map(({ _tag }) => _tag) }, (answer) => {
     const replies = answer._tag === "Replies" ? answer.replies : []
     const results = commands.map((command, i) => {
       const reply = replies[i]
@@ -188,14 +240,6 @@ export const exchange = <const Cs extends Commands>(...commands: Cs): Program<An
     })
     return Result.succeed(results as unknown as Answers<Cs>)
   })
-
-/**
- * Hands over content as it goes to the wire (`Content.encodeData`) and reads the reply.
- * Fails with the refusal. When the connection ends before the reply, the delivery to
- * `recipients` is in doubt, and the error names them.
- */
-export const payload = (content: Uint8Array, recipients: ReadonlyArray<string> = []): Program<Reply, Expect.Refused> =>
-  instruct({ _tag: "Payload", content, recipients }, readStep("Content"))
 
 /** Speaks TLS from here on (RFC 3207). A failed handshake ends the connection and the Program. */
 export const upgradeTls = (options: TlsOptions): Program<TlsFacts> =>
@@ -219,7 +263,7 @@ export const perform = <A, E, R>(effect: Effect.Effect<A, E, R>): Program<A, E, 
 /** Where a Program stands: it asks for something, or it has ended. */
 export type Standing<A, E> =
   | { readonly _tag: "Asks"; readonly instruction: Instruction }
-  | { readonly _tag: "Ended"; readonly result: Result.Result<A, E> }
+  | { readonly _tag: "Ended"; readonly result: Result.Result<A, E | Lost> }
 
 /** A Program under way. `resume` with the answer to what it asked for. Used by interpreters. */
 export interface Run<A, E> {
@@ -231,8 +275,8 @@ export interface Run<A, E> {
 export const begin = <A, E, R>(program: Program<A, E, R>): Run<A, E> => new Stepper<A, E>(program)
 
 // A frame of the stack: a generator that waits for the value of what it yielded, or a
-// place where a failure becomes a value.
-type Frame = Iterator<AnyProgram, unknown, unknown> | "attempt"
+// place where a failure becomes a value, that of the connection too or not.
+type Frame = Iterator<AnyProgram, unknown, unknown> | "settles" | "attempts"
 
 class Stepper<A, E> implements Run<A, E> {
   readonly frames: Array<Frame> = []
@@ -244,9 +288,13 @@ class Stepper<A, E> implements Run<A, E> {
   }
 
   resume = (answer: Answer): Standing<A, E> => {
+    if (answer._tag === "Replies" && answer.lost !== undefined) {
+      this.read = unasked
+      return this.standing = this.unwind(answer.lost, true)
+    }
     const result = this.read(answer)
     this.read = unasked
-    return this.standing = Result.isSuccess(result) ? this.ascend(result.success) : this.unwind(result.failure)
+    return this.standing = Result.isSuccess(result) ? this.ascend(result.success) : this.unwind(result.failure, false)
   }
 
   // Goes down into `program` until it asks, ends or fails.
@@ -256,7 +304,7 @@ class Stepper<A, E> implements Run<A, E> {
       case "Succeed":
         return this.ascend(op.value)
       case "Fail":
-        return this.unwind(op.error)
+        return this.unwind(op.error, isLost(op.error))
       case "Instruct":
         this.read = op.read
         return { _tag: "Asks", instruction: op.instruction }
@@ -264,7 +312,7 @@ class Stepper<A, E> implements Run<A, E> {
         this.frames.push(op.body())
         return this.ascend(undefined)
       case "Attempt":
-        this.frames.push("attempt")
+        this.frames.push(op.settles ? "settles" : "attempts")
         return this.enter(op.program)
     }
   }
@@ -273,7 +321,7 @@ class Stepper<A, E> implements Run<A, E> {
   ascend(given: unknown): Standing<A, E> {
     let value = given
     for (let frame = this.frames.at(-1); frame !== undefined; frame = this.frames.at(-1)) {
-      if (frame === "attempt") {
+      if (typeof frame === "string") {
         this.frames.pop()
         value = Result.succeed(value)
         continue
@@ -291,13 +339,17 @@ class Stepper<A, E> implements Run<A, E> {
     return { _tag: "Ended", result: Result.succeed(value as A) }
   }
 
-  unwind(error: unknown): Standing<A, E> {
+  unwind(error: unknown, lost: boolean): Standing<A, E> {
     for (let frame = this.frames.pop(); frame !== undefined; frame = this.frames.pop()) {
-      if (frame === "attempt") return this.ascend(Result.fail(error))
+      if (frame === "settles" || (frame === "attempts" && !lost)) return this.ascend(Result.fail(error))
     }
     return { _tag: "Ended", result: Result.fail(error as E) }
   }
 }
+
+/** True for what a Program fails with when the connection ended under it. */
+export const isLost = (error: unknown): error is Lost =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "Lost" && "written" in error
 
 const unasked = (): never => {
   throw new Error("an answer came though nothing was asked for")
@@ -311,7 +363,7 @@ export interface Rehearsed {
 
 /** What became of a rehearsal: `end` is undefined when the answers ran out before the Program ended. */
 export interface Rehearsal<A, E> {
-  readonly end: Result.Result<A, E> | undefined
+  readonly end: Result.Result<A, E | Lost> | undefined
   readonly said: ReadonlyArray<Rehearsed>
   /** What the Program asked for when the answers ran out. */
   readonly pending: Instruction | undefined
@@ -320,7 +372,7 @@ export interface Rehearsal<A, E> {
 /**
  * Runs a Program against answers, with no runtime and no connection. Answers are given
  * as a list or as a function of the instruction; when there is none (`undefined`) the
- * rehearsal stops there.
+ * rehearsal stops there. What is said without waiting for a reply needs no answer.
  *
  * @example
  * ```ts
@@ -336,12 +388,15 @@ export const rehearse = <A, E, R>(
   answers: ReadonlyArray<Answer> | ((instruction: Instruction, said: ReadonlyArray<Rehearsed>) => Answer | undefined)
 ): Rehearsal<A, E> => {
   const said: Array<Rehearsed> = []
-  const next = typeof answers === "function" ? answers : () => answers[said.length]
+  let taken = 0
+  const next = typeof answers === "function" ? answers : () => answers[taken++]
   const run = begin(program)
   let { standing } = run
   while (standing._tag === "Asks") {
     const { instruction } = standing
-    const answer = next(instruction, said)
+    const answer = instruction._tag === "Exchange" && instruction.hear.length === 0
+      ? replies()
+      : next(instruction, said)
     if (answer === undefined) return { end: undefined, said, pending: instruction }
     said.push({ instruction, answer })
     standing = run.resume(answer)
@@ -349,8 +404,14 @@ export const rehearse = <A, E, R>(
   return { end: standing.result, said, pending: undefined }
 }
 
-/** The answer to `Greeting`, `Exchange` (a reply a command) or `Payload`. */
-export const replies = (...all: ReadonlyArray<Reply>): Answer => ({ _tag: "Replies", replies: all })
+/** The answer to `Exchange`: a reply for each step that is to be heard. */
+export const replies = (...all: ReadonlyArray<Reply>): Answer => ({ _tag: "Replies", replies: all, lost: undefined })
+/** The answer to `Exchange` where the connection ended, after some replies. Of the rest so many were written. */
+export const lost = (reason: Reason, heard: ReadonlyArray<Reply> = [], written = 0): Answer => ({
+  _tag: "Replies",
+  replies: heard,
+  lost: { _tag: "Lost", reason, heard, written }
+})
 /** The answer to `UpgradeTls`. */
 export const tls = (facts: TlsFacts): Answer => ({ _tag: "Tls", facts })
 /** The answer to `Perform`: the value the Effect would give. */

@@ -5,14 +5,17 @@
  *
  * `greeted` → EHLO → `ready` → MAIL → `sender` → RCPT → `envelope` → DATA → `content`
  */
+import * as Result from "effect/Result"
 import type { Known } from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
 import type { TlsFacts } from "../run/Transport.ts"
 import type * as Capabilities from "../wire/Capabilities.ts"
 import type * as Command from "../wire/Command.ts"
 import * as Content from "../wire/Content.ts"
-import type * as Expect from "../wire/Expect.ts"
+import * as Expect from "../wire/Expect.ts"
 import type { Reply } from "../wire/Reply.ts"
+import * as Said from "../wire/Said.ts"
+import { doubt } from "./Outcome.ts"
 import * as Program from "./Program.ts"
 
 /** The phases of a session. */
@@ -24,6 +27,8 @@ export interface Facts {
   readonly host: string
   readonly port?: number | undefined
   readonly greeting: Reply
+  /** True after LHLO: content gets a reply for each recipient (RFC 2033). */
+  readonly lmtp?: boolean | undefined
   /** Undefined before EHLO. */
   readonly capabilities: Capabilities.Capabilities | undefined
   readonly tls: TlsFacts | undefined
@@ -49,7 +54,7 @@ export interface Allowed {
     | "Etrn"
     | "Xclient"
   readonly sender: Anywhere | "Rcpt"
-  readonly envelope: Anywhere | "Rcpt" | "Data" | "Bdat"
+  readonly envelope: Anywhere | "Rcpt" | "Data" | "Burl"
   readonly content: never
 }
 
@@ -75,7 +80,7 @@ const allowed: { readonly [P in Phase]: ReadonlyArray<Command.Tag> } = {
   greeted: [...anywhere, ...hello],
   ready: [...anywhere, ...hello, "StartTls", "Auth", "AuthResponse", "AuthCancel", "Mail", "Etrn", "Xclient"],
   sender: [...anywhere, "Rcpt"],
-  envelope: [...anywhere, "Rcpt", "Data", "Bdat"],
+  envelope: [...anywhere, "Rcpt", "Data", "Burl"],
   content: []
 }
 
@@ -89,7 +94,7 @@ const leads: { readonly [T in keyof Leads]: Leads[T] } = {
   Rset: "ready"
 }
 
-type Of<T> = Extract<Command.Command, { readonly _tag: T }>
+type Of<T> = Extract<Said.Line, { readonly _tag: T }>
 
 type Refusal = Expect.Refused | Reason.Of<"OutOfSequence">
 
@@ -140,7 +145,11 @@ const advance = Program.fn(function*(session: Session, command: Of<keyof Leads>)
     case "Helo":
     case "Lhlo": {
       const capabilities = yield* Program.send(command)
-      return new Session<Phase>("ready", { ...session.facts, capabilities })
+      return new Session<Phase>("ready", {
+        ...session.facts,
+        capabilities,
+        ...(command._tag === "Lhlo" ? { lmtp: true } : {})
+      })
     }
     case "Rset": {
       yield* Program.send(command)
@@ -155,10 +164,19 @@ const advance = Program.fn(function*(session: Session, command: Of<keyof Leads>)
 
 /**
  * Sends content, after DATA was accepted, and gives the server's reply. Line ends and
- * dots are made safe on the way. Fails with the refusal.
+ * dots are made safe on the way. Fails with the refusal; with `InDoubt`, which names
+ * `recipients`, when the connection ends between the content and its reply.
  */
-export const content = (
-  _session: Session<"content">,
-  bytes: Uint8Array,
-  recipients: ReadonlyArray<string> = []
-): Program.Program<Reply, Expect.Refused> => Program.payload(Content.encodeData(bytes), recipients)
+export const content = Program.fn(
+  function*(_session: Session<"content">, bytes: Uint8Array, recipients: ReadonlyArray<string>) {
+    const sent = yield* Program.settled(Program.converse([Said.content(Content.blocks(bytes, "DATA"))], ["Content"]))
+    if (Result.isFailure(sent)) {
+      const { reason, written } = sent.failure
+      return yield* Program.fail(written > 0 ? doubt(recipients, reason) : sent.failure)
+    }
+    const [reply] = sent.success
+    if (reply === undefined) throw new Error("content was answered by no reply")
+    if (!Expect.isYes("Content", reply)) return yield* Program.fail(Expect.refused("Content", reply))
+    return reply
+  }
+)

@@ -16,14 +16,15 @@ import { Session } from "./Session.ts"
 export const startTls = Program.fn(function*(session: Session<"ready">, domain: Address.Domain, options: TlsOptions) {
   yield* session.send(Command.startTls)
   const tls = yield* Program.upgradeTls(options)
-  const { greeting, host, port } = session.facts
+  const { greeting, host, lmtp, port } = session.facts
   const secured = new Session("greeted", {
     host,
     port,
     greeting,
     capabilities: undefined,
     tls,
-    authenticated: undefined
+    authenticated: undefined,
+    ...(lmtp === undefined ? {} : { lmtp })
   })
   return yield* hello(secured, domain)
 })

@@ -237,6 +237,12 @@ export const catalogue: Catalogue = {
         : `the message is too large: ${render(r.reply)}`,
     advice: "Send a smaller message, or a link instead of the attachment."
   },
+  ContentUnavailable: {
+    fault: "you",
+    retry: "never",
+    problem: ({ detail }) => `the content could not be had: ${detail}`,
+    advice: "See to what the content comes from: nothing of the message was delivered."
+  },
   InDoubt: {
     fault: "network",
     retry: "in doubt",

@@ -2,7 +2,7 @@
  * Where in a session something happened.
  */
 import * as Schema from "effect/Schema"
-import type * as Command from "../wire/Command.ts"
+import type * as Expect from "../wire/Expect.ts"
 
 /** Where in a session something happened. */
 export const Phase = Schema.Literals([
@@ -20,7 +20,8 @@ export const Phase = Schema.Literals([
 /** Where in a session something happened. */
 export type Phase = typeof Phase.Type
 
-const phases: Readonly<Partial<Record<Command.Tag, Phase>>> = {
+const phases: Readonly<Partial<Record<Expect.Step, Phase>>> = {
+  Greeting: "greeting",
   Ehlo: "hello",
   Helo: "hello",
   Lhlo: "hello",
@@ -32,9 +33,10 @@ const phases: Readonly<Partial<Record<Command.Tag, Phase>>> = {
   Rcpt: "envelope",
   Data: "envelope",
   Bdat: "content",
+  Burl: "content",
+  Content: "content",
   Quit: "quit"
 }
 
-/** The phase that a command belongs to. RSET cleans up after a step: what went wrong went wrong there. */
-export const phaseOf = ({ _tag }: Command.Command, current: Phase): Phase =>
-  _tag === "Rset" ? current : phases[_tag] ?? "idle"
+/** The phase that a step belongs to. RSET cleans up after a step: what went wrong went wrong there. */
+export const phaseOf = (step: Expect.Step, current: Phase): Phase => step === "Rset" ? current : phases[step] ?? "idle"

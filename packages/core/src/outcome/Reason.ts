@@ -147,6 +147,8 @@ export const TooLarge = Schema.TaggedStruct("TooLarge", {
   limit: Schema.UndefinedOr(Schema.Int),
   reply: Schema.UndefinedOr(Reply)
 })
+/** The content could not be had: the stream, file or conversion it comes from failed. */
+export const ContentUnavailable = Schema.TaggedStruct("ContentUnavailable", { detail: Schema.String })
 /** The content was handed over and the connection ended before the reply: it may have been delivered. */
 export const InDoubt = Schema.TaggedStruct("InDoubt", { recipients: Recipients, detail: Schema.String })
 
@@ -177,6 +179,7 @@ export const Reason = Schema.Union([
   RecipientsRefused,
   ContentRefused,
   TooLarge,
+  ContentUnavailable,
   InDoubt
 ])
 /** Why something went wrong. */

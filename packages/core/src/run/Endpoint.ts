@@ -20,6 +20,8 @@ export interface Endpoint {
   readonly host: string
   readonly port: number
   readonly mode: Mode
+  /** LMTP (RFC 2033) where it says so, otherwise SMTP. */
+  readonly protocol?: "smtp" | "lmtp" | undefined
   readonly user: string | undefined
   readonly password: Redacted.Redacted<string> | undefined
 }
@@ -47,11 +49,19 @@ export const parseMode = (text: string): Result.Result<Mode, Reason.Of<"InvalidI
     : Result.succeed(mode)
 }
 
-const schemes: Readonly<Record<string, Mode>> = { "smtp:": "auto", "smtps:": "tls", "smtp+starttls:": "startTls" }
+const schemes: Readonly<Record<string, Mode>> = {
+  "smtp:": "auto",
+  "smtps:": "tls",
+  "smtp+starttls:": "startTls",
+  "lmtp:": "plain"
+}
+
+/** The usual port of LMTP servers; RFC 2033 §5 only asks that it is not 25. */
+const lmtpPort = 24
 
 /**
  * Reads an endpoint. `smtp://` is `auto`, `smtps://` is `tls`, `smtp+starttls://` is
- * `startTls`; user and password of a URL are percent-encoded. `mode` overrides. Fails
+ * `startTls`, `lmtp://` is LMTP in plain text; user and password of a URL are percent-encoded. `mode` overrides. Fails
  * with `InvalidInput`, which never shows the password.
  *
  * @example
@@ -77,7 +87,7 @@ const parseUrl = (text: string, override: Mode | undefined): Result.Result<Endpo
   const url = new URL(text)
   const mode = override ?? schemes[url.protocol]
   if (schemes[url.protocol] === undefined || mode === undefined) {
-    return invalid("the URL", `its scheme is smtp, smtps or smtp+starttls, not ${url.protocol.slice(0, -1)}`)
+    return invalid("the URL", `its scheme is smtp, smtps, smtp+starttls or lmtp, not ${url.protocol.slice(0, -1)}`)
   }
   if (url.search !== "" || url.hash !== "" || (url.pathname !== "" && url.pathname !== "/")) {
     return invalid("the URL", "it ends after the port: a path, query or fragment has no meaning here")
@@ -87,7 +97,10 @@ const parseUrl = (text: string, override: Mode | undefined): Result.Result<Endpo
     const host = yield* percentDecoded(url.hostname, "host")
     const user = yield* percentDecoded(url.username, "user name")
     const password = yield* percentDecoded(url.password, "password")
-    return yield* make(host ?? "", url.port === "" ? undefined : url.port, mode, user, password)
+    const lmtp = url.protocol === "lmtp:"
+    const port = url.port === "" ? lmtp ? lmtpPort : undefined : url.port
+    const endpoint = yield* make(host ?? "", port, mode, user, password)
+    return lmtp ? { ...endpoint, protocol: "lmtp" as const } : endpoint
   })
 }
 

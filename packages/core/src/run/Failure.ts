@@ -36,17 +36,3 @@ export const fromTransport = ({ reason }: TransportError, step: string, greeted:
         : Reason.make("TlsModeMismatch", { mode: "tls", use: "startTls", firstBytes: escaped })
   }
 }
-
-/** What is said of a delivery that this left in doubt. */
-export const describe = (reason: Reason.Reason): string => {
-  switch (reason._tag) {
-    case "ConnectionLost":
-      return reason.detail
-    case "TimedOut":
-      return `no reply within ${reason.limit / 1000} seconds`
-    case "ProtocolViolation":
-      return `the reply was not understood: "${reason.received}"`
-    default:
-      return reason._tag
-  }
-}

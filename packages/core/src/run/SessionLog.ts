@@ -4,6 +4,7 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as LogLevel from "effect/LogLevel"
 import type * as Reason from "../outcome/Reason.ts"
 import type { Phase } from "../outcome/Phase.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
@@ -15,33 +16,66 @@ export type Observer = (event: Transcript.Event) => Effect.Effect<void>
 /** The log of one connection. */
 export class SessionLog {
   readonly observe: Observer | undefined
+  /** Told how many octets of content are about to be written, block by block. */
+  readonly content: ((octets: number) => void) | undefined
   readonly clock: Clock.Clock
   readonly start: bigint
+  now: number | undefined = undefined
   events: Array<Transcript.Event> = []
+  /** Those that observer and logger have not been told of. */
+  untold: Array<Transcript.Event> = []
+  logged = true
 
-  constructor(observe: Observer | undefined, clock: Clock.Clock) {
+  constructor(
+    observe: Observer | undefined,
+    clock: Clock.Clock,
+    content: ((octets: number) => void) | undefined = undefined
+  ) {
     this.observe = observe
+    this.content = content
     this.clock = clock
     this.start = clock.currentTimeNanosUnsafe()
   }
 
-  /** Milliseconds since the connection was asked for. */
+  /** Milliseconds between when the connection was asked for and the last {@link tick}. */
   at(): number {
-    return Number(this.clock.currentTimeNanosUnsafe() - this.start) / 1_000_000
+    return this.now ??= Number(this.clock.currentTimeNanosUnsafe() - this.start) / 1_000_000
   }
 
-  /** Keeps an event, logs it at level Debug, and tells the observer. */
-  record(event: Transcript.Event): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.events.length === Transcript.kept) this.events.shift()
-      this.events.push(event)
+  /** Something happens on the wire: what is recorded from here on has a time of its own. */
+  tick(): void {
+    this.now = undefined
+  }
+
+  /** Keeps an event. {@link tell} passes it on. */
+  record(event: Transcript.Event): void {
+    if (this.events.length === 2 * Transcript.kept) this.events = this.events.slice(-Transcript.kept)
+    this.events.push(event)
+    if (this.logged || this.observe !== undefined) this.untold.push(event)
+  }
+
+  /** Looks whether anyone reads what is logged at level Debug: otherwise nothing is prepared for it. */
+  readonly look: Effect.Effect<void> = Effect.map(LogLevel.isEnabled("Debug"), (logged) => {
+    this.logged = logged
+  })
+
+  /** Logs at level Debug what happened since, and tells the observer. */
+  readonly tell: Effect.Effect<void> = Effect.suspend(() => {
+    const { observe, untold } = this
+    this.untold = []
+    return Effect.forEach(untold, (event) => {
       const logged = Effect.logDebug("smtp", event)
-      return this.observe === undefined ? logged : Effect.andThen(logged, this.observe(event))
-    })
+      return observe === undefined ? logged : Effect.andThen(logged, observe(event))
+    }, { discard: true })
+  })
+
+  /** What happened until now; of long sessions the newest events. */
+  get transcript(): Transcript.Transcript {
+    return this.events.slice(-Transcript.kept)
   }
 
   /** The error of this connection for a reason, with what was said until now. */
   error(reason: Reason.Reason, phase: Phase): SmtpError {
-    return new SmtpError({ reason, phase, transcript: [...this.events] })
+    return new SmtpError({ reason, phase, transcript: this.transcript })
   }
 }

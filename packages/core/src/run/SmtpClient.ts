@@ -9,10 +9,12 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { open as openSession, type Security } from "../dialogue/Open.ts"
 import { Connection } from "../dialogue/Program.ts"
 import type { Session } from "../dialogue/Session.ts"
-import { deliver, type Outcome } from "../dialogue/Transaction.ts"
+import type { Delivery, Policy } from "../dialogue/Outcome.ts"
+import * as Transaction from "../dialogue/Transaction.ts"
 import * as Reason from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
 import type * as Transcript from "../outcome/Transcript.ts"
@@ -20,11 +22,13 @@ import * as Choose from "../sasl/Choose.ts"
 import * as Mechanism from "../sasl/Mechanism.ts"
 import * as Address from "../wire/Address.ts"
 import * as Envelope from "../wire/Envelope.ts"
-import type { Reply } from "../wire/Reply.ts"
 import * as Connections from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
+import { sendAll } from "./SendAll.ts"
+import { type Progress, progress, type Watch } from "./Progress.ts"
 import type { Observer } from "./SessionLog.ts"
 import * as SmtpConfig from "./SmtpConfig.ts"
+import * as Source from "./Source.ts"
 import type { TimeLimits } from "./TimeLimits.ts"
 import { type TlsOptions, Transport } from "./Transport.ts"
 
@@ -43,28 +47,46 @@ export interface Options {
   /** What this client calls itself in EHLO: its domain name or an address literal. */
   readonly domain?: string | undefined
   readonly timeLimits?: TimeLimits | undefined
+  /** Extensions, by their EHLO keywords, that are not used though the server offers them: `["CHUNKING"]`. */
+  readonly without?: ReadonlyArray<string> | undefined
+  /**
+   * Makes of content one that needs no extension, where the server lacks 8BITMIME,
+   * BINARYMIME or SMTPUTF8 and the content needs it (`NodeMime.toSevenBit` does). Without
+   * it such a message fails with `ExtensionMissing`.
+   */
+  readonly convert?: ((content: Uint8Array) => Effect.Effect<Uint8Array, unknown>) | undefined
   /** Told every event of every session as it happens, without secrets. */
   readonly observe?: Observer | undefined
 }
 
-/** A message to send: its envelope, and its content as it stands (headers, empty line, body; strings as UTF-8). */
+/** A message to send: its envelope, and its content as it stands (header fields, empty line, body). */
 export interface Message extends Envelope.Input {
-  readonly content: Uint8Array | string
+  readonly content: Source.Source
+  /** When it counts as sent: when `any` recipient is accepted (the default), `all` are, or `each` by a transaction of its own. */
+  readonly policy?: Policy | undefined
+  /** The content is not text: its line ends stay as they are. Needs CHUNKING and BINARYMIME (RFC 3030). */
+  readonly binary?: boolean | undefined
 }
 
 /** What the server took. At least one outcome is `Accepted`. */
-export interface Receipt {
-  /** The reply to the content: many servers name their queue id in it. */
-  readonly reply: Reply
-  /** What became of each recipient, in the order of the envelope. */
-  readonly outcomes: ReadonlyArray<Outcome>
+export interface Receipt extends Delivery {
   readonly transcript: Transcript.Transcript
+}
+
+/** A message of many, and what became of it. */
+export interface Sent {
+  readonly message: Message
+  readonly result: Result.Result<Delivery, SmtpError>
 }
 
 /** A connection with a session that is ready for mail. */
 export interface Opened {
   readonly session: Session<"ready">
   readonly connection: Connections.Live
+  /** Sends one message on this connection; as `send` of the client otherwise. */
+  readonly send: (message: Message) => Effect.Effect<Receipt, SmtpError>
+  /** True while another message may be sent on it: see {@link Connections.Live}. */
+  readonly usable: Effect.Effect<boolean>
 }
 
 /**
@@ -98,6 +120,17 @@ export class SmtpClient extends Context.Service<SmtpClient, {
    * anything is opened. May be interrupted at any time: the connection is closed.
    */
   readonly send: (message: Message) => Effect.Effect<Receipt, SmtpError>
+  /** As `send`; tells how far it is, for long content. */
+  readonly sendWithProgress: (message: Message) => Stream.Stream<Progress, SmtpError>
+  /**
+   * Sends messages one behind the other on one connection, as many on the way as the
+   * server's extensions allow (PIPELINING, CHUNKING). Results come in the order of the
+   * messages, each its own. When the connection breaks, those without a reply to their
+   * content are in doubt; those that were not begun go out on a new one. Fails when no
+   * connection can be opened, or when the given stream does: what was settled before has
+   * come by then, and what has not come was not sent.
+   */
+  readonly sendAll: <E, R>(messages: Stream.Stream<Message, E, R>) => Stream.Stream<Sent, E | SmtpError, R>
   /** Opens a session; it ends with the scope. */
   readonly open: Effect.Effect<Opened, SmtpError, Scope.Scope>
   /** Provides a `Connection` with a ready session to a dialogue of one's own. */
@@ -141,6 +174,14 @@ const settle = (options: Options): Result.Result<Settings, Reason.Of<"InvalidInp
     return { options, endpoint, domain, tls, credentials: options.credentials ?? fromUrl }
   })
 
+const both = (one: Observer | undefined, other: Observer | undefined): Observer | undefined =>
+  one === undefined || other === undefined ? one ?? other : (event) => Effect.andThen(one(event), other(event))
+
+interface Dialled {
+  readonly session: Session<"ready">
+  readonly connection: Connections.Live
+}
+
 /** A server that is silent, in `auto`, may wait for TLS: after this it is asked that way. */
 const silence = "15 seconds" as const
 
@@ -148,16 +189,24 @@ const silence = "15 seconds" as const
 const openWith = Effect.fnUntraced(function*(
   settings: Settings,
   security: Security,
-  timeLimits: TimeLimits | undefined
-): Effect.fn.Return<Opened, SmtpError, Scope.Scope | Transport> {
+  timeLimits: TimeLimits | undefined,
+  watch: Watch | undefined
+): Effect.fn.Return<Dialled, SmtpError, Scope.Scope | Transport> {
   const { credentials, domain, endpoint, options, tls } = settings
   const { host, port } = endpoint
   const authenticator = options.authenticator ?? Choose.standard
   const scope = yield* Scope.fork(yield* Effect.scope)
   const opening = Effect.gen(function*() {
-    const connection = yield* Connections.open({ peer: { host, port }, security, timeLimits, observe: options.observe })
+    const connection = yield* Connections.open({
+      peer: { host, port },
+      security,
+      timeLimits,
+      without: options.without,
+      observe: both(options.observe, watch?.observe),
+      content: watch?.content
+    })
     const session = yield* connection.run(
-      openSession({ host, port, domain, security, tls, credentials, authenticator })
+      openSession({ host, port, domain, security, tls, credentials, authenticator, lmtp: endpoint.protocol === "lmtp" })
     )
     return { session, connection }
   })
@@ -165,19 +214,22 @@ const openWith = Effect.fnUntraced(function*(
 })
 
 // `auto`: the other TLS mode where the server shows, or seems, to speak that one.
-const openAny = (settings: Settings): Effect.Effect<Opened, SmtpError, Scope.Scope | Transport> => {
+const openAny = (settings: Settings, watch?: Watch): Effect.Effect<Dialled, SmtpError, Scope.Scope | Transport> => {
   const { timeLimits } = settings.options
   const [first, second] = Endpoint.securities(settings.endpoint)
-  if (second === undefined) return openWith(settings, first, timeLimits)
+  if (second === undefined) return openWith(settings, first, timeLimits, watch)
   const probing = first === "tls" || timeLimits?.Greeting !== undefined
     ? timeLimits
     : { ...timeLimits, Greeting: silence }
-  return Effect.catch(openWith(settings, first, probing), (error) => {
+  return Effect.catch(openWith(settings, first, probing, watch), (error) => {
     const silent = error.reason._tag === "TimedOut" && error.reason.step === "Greeting" && first !== "tls"
-    if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits)
+    if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits, watch)
     return silent
       // If that is no TLS port either, the silence is the better explanation.
-      ? Effect.catch(openWith(settings, second, timeLimits), (other) => Effect.fail(showsTls(other) ? other : error))
+      ? Effect.catch(
+        openWith(settings, second, timeLimits, watch),
+        (other) => Effect.fail(showsTls(other) ? other : error)
+      )
       : Effect.fail(error)
   })
 }
@@ -185,6 +237,30 @@ const openAny = (settings: Settings): Effect.Effect<Opened, SmtpError, Scope.Sco
 // A certificate came, or more than the handshake.
 const showsTls = ({ phase, reason }: SmtpError): boolean =>
   reason._tag === "CertificateRefused" || (phase !== "connect" && phase !== "tls")
+
+const envelopeOf = (message: Message): Effect.Effect<Envelope.Envelope, SmtpError> =>
+  Effect.mapError(
+    Effect.fromResult(Envelope.make(message)),
+    ({ field, problem }) => invalid(Reason.make("InvalidInput", { what: `"${field}" of the envelope`, problem }))
+  )
+
+// From what a caller gives to what a transaction takes.
+const readies = ({ convert }: Options) => {
+  const converting: Transaction.Convert | undefined = convert
+    && ((content) =>
+      Effect.mapError(
+        convert(content),
+        (error) =>
+          Reason.make("ContentUnavailable", {
+            detail: `it could not be converted: ${error instanceof Error ? error.message : String(error)}`
+          })
+      ))
+  return Effect.fnUntraced(function*(message: Message): Effect.fn.Return<Transaction.Message, SmtpError, Scope.Scope> {
+    const envelope = yield* envelopeOf(message)
+    const body = yield* Effect.mapError(Source.body(message.content, message.binary === true), invalid)
+    return { envelope, body, policy: message.policy ?? "any", convert: converting }
+  })
+}
 
 /**
  * Makes a client. Fails with `InvalidInput` when an option is unusable: nothing is
@@ -198,37 +274,51 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const annotations = { "smtp.host": host, "smtp.port": port }
 
-  const open = Effect.provideService(openAny(settings), Transport, transport).pipe(
-    Effect.withSpan("SmtpClient.open", { attributes }),
-    Effect.annotateLogs(annotations)
-  )
+  const dialWith = (watch?: Watch) =>
+    Effect.provideService(openAny(settings, watch), Transport, transport).pipe(
+      Effect.withSpan("SmtpClient.open", { attributes }),
+      Effect.annotateLogs(annotations)
+    )
+  const dial = dialWith()
 
-  const send = Effect.fn("SmtpClient.send", { attributes })(
-    function*(message: Message) {
-      const envelope = yield* Effect.mapError(
-        Effect.fromResult(Envelope.make(message)),
-        ({ field, problem }) => invalid(Reason.make("InvalidInput", { what: `"${field}" of the envelope`, problem }))
-      )
-      const content = typeof message.content === "string" ? new TextEncoder().encode(message.content) : message.content
+  const ready = readies(options)
+
+  const sendOn = ({ connection, session }: Dialled) =>
+    Effect.fn("SmtpClient.send", { attributes })(function*(message: Message) {
+      const made = yield* ready(message)
       yield* Effect.annotateCurrentSpan({
-        "smtp.recipients": envelope.forwardPaths.length,
-        "smtp.octets": content.length
+        "smtp.recipients": made.envelope.forwardPaths.length,
+        "smtp.octets": made.body.facts.size
       })
-      const { connection, session } = yield* open
-      const { outcomes, reply } = yield* connection.run(deliver(session, envelope, content))
-      const receipt: Receipt = { reply, outcomes, transcript: yield* connection.transcript }
+      const delivery = yield* connection.run(Transaction.send(session, made))
+      const receipt: Receipt = { ...delivery, transcript: yield* connection.transcript }
       return receipt
+    }, Effect.scoped)
+
+  const open = Effect.map(dial, (dialled): Opened => ({
+    ...dialled,
+    send: sendOn(dialled),
+    usable: dialled.connection.usable
+  }))
+
+  const send = Effect.fnUntraced(
+    function*(message: Message, watch?: Watch) {
+      // Bad input is told before anything is opened.
+      yield* envelopeOf(message)
+      return yield* sendOn(yield* watch === undefined ? dial : dialWith(watch))(message)
     },
     Effect.scoped,
     Effect.annotateLogs(annotations)
   )
 
   return SmtpClient.of({
-    send,
+    send: (message) => send(message),
+    sendWithProgress: (message) => progress(send, message),
+    sendAll: (messages) => sendAll(dial, ready, messages),
     open,
     use: (dialogue) =>
       Effect.scoped(
-        Effect.flatMap(open, ({ connection, session }) =>
+        Effect.flatMap(dial, ({ connection, session }) =>
           Effect.provideService(dialogue(session), Connection, connection))
       )
   })

@@ -70,6 +70,16 @@ export const fromEhlo = (reply: Reply): Capabilities => {
   return read(greeting, lines, true)
 }
 
+/** The answer to EHLO without the lines of these keywords: for servers that offer what they cannot do. */
+export const without = (reply: Reply, keywords: ReadonlyArray<string>): Reply => {
+  if (keywords.length === 0) return reply
+  const unwanted = new Set(keywords.map((keyword) => keyword.toUpperCase()))
+  const [greeting, ...lines] = reply.lines
+  return { ...reply, lines: [greeting, ...lines.filter((line) => !unwanted.has(keywordOf(line)))] }
+}
+
+const keywordOf = (line: string): string => (line.trim().split(/[ \t=]/, 1)[0] ?? "").toUpperCase()
+
 const keywordPattern = /^[A-Za-z0-9][A-Za-z0-9-]*$/
 // RFC 4422 §3.1. Looked at before letters are folded: other letters than these fold to A-Z too.
 const mechanismPattern = /^[A-Za-z0-9_-]{1,20}$/

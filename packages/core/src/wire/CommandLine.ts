@@ -11,7 +11,10 @@ import * as Command from "./Command.ts"
 const utf8 = new TextEncoder()
 
 /** The line of a command with its CRLF. */
-export const encode = (command: Command.Command): Uint8Array => utf8.encode(`${line(command, wire)}\r\n`)
+export const encode = (command: Command.Command): Uint8Array => utf8.encode(text(command))
+
+/** The line of a command with its CRLF, as text. It may hold a secret. */
+export const text = (command: Command.Command): string => `${line(command, wire)}\r\n`
 
 /**
  * The line of a command for logs and transcripts, without CRLF: what a client sends

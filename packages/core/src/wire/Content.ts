@@ -6,20 +6,146 @@
  * that keeps one can therefore smuggle a command past one of them. None gets through
  * here: every CR, LF and CRLF becomes CRLF.
  */
+import { scan } from "./LineEnds.ts"
 
 const CR = 13
 const LF = 10
 const DOT = 46
 
 const empty = new Uint8Array(0)
+const lineEnd = Uint8Array.of(CR, LF)
+const dot = Uint8Array.of(DOT)
+const terminator = Uint8Array.of(DOT, CR, LF)
+
+/** Octets that are encoded at a time, and written at a time at most. */
+export const blockSize = 65_536
+
+/** What differs between DATA and BDAT: dots are doubled, and `.` CRLF ends it; or neither. */
+export type Framing = "DATA" | "BDAT"
+
+/**
+ * Content made safe piece by piece: however it is cut, the pieces together are what the
+ * whole would be. What needs no change is given back as it is, not copied.
+ */
+export interface Encoder {
+  readonly push: (octets: Uint8Array) => Uint8Array
+  /** The end of the last line, and the terminator of DATA. */
+  readonly end: () => Uint8Array
+}
+
+/** Makes an {@link Encoder}. */
+export const encoder = (framing: Framing): Encoder => new LineEncoder(framing === "DATA")
+
+class LineEncoder implements Encoder {
+  readonly dots: boolean
+  atLineStart = true
+  // The piece before ended in CR, which became CRLF already.
+  skipLf = false
+  some = false
+
+  constructor(dots: boolean) {
+    this.dots = dots
+  }
+
+  push = (octets: Uint8Array): Uint8Array => {
+    if (octets.length === 0) return octets
+    this.some = true
+    const piece = this.skipLf && octets[0] === LF ? octets.subarray(1) : octets
+    this.skipLf = false
+    if (piece.length === 0) return piece
+    const { dots } = this
+    const out = new Edited(piece)
+    let paired = -1
+    if (dots && this.atLineStart && piece[0] === DOT) out.edit(0, 0, dot)
+    scan(piece, (at) => {
+      if (at === paired) return
+      if (piece[at] === CR && piece[at + 1] === LF) paired = at + 1
+      else out.edit(at, 1, lineEnd)
+      if (dots && piece[Math.max(at, paired) + 1] === DOT) out.edit(Math.max(at, paired) + 1, 0, dot)
+    })
+    const last = piece[piece.length - 1]
+    this.atLineStart = last === LF || last === CR
+    this.skipLf = last === CR
+    return out.octets()
+  }
+
+  end = (): Uint8Array => {
+    if (this.atLineStart || !this.some) return this.dots ? terminator : empty
+    return this.dots ? Uint8Array.of(CR, LF, DOT, CR, LF) : lineEnd
+  }
+}
+
+// The original until something is to be changed; then a copy with what was changed.
+class Edited {
+  readonly original: Uint8Array
+  out: Uint8Array | undefined = undefined
+  length = 0
+  run = 0
+
+  constructor(original: Uint8Array) {
+    this.original = original
+  }
+
+  edit(at: number, dropped: 0 | 1, inserted: Uint8Array): void {
+    this.put(this.run, at)
+    this.room(inserted.length).set(inserted, this.length)
+    this.length += inserted.length
+    this.run = at + dropped
+  }
+
+  put(from: number, to: number): void {
+    this.room(to - from).set(this.original.subarray(from, to), this.length)
+    this.length += to - from
+  }
+
+  // Room for what most content needs; what needs more is moved a few times.
+  room(more: number): Uint8Array {
+    const needed = this.length + more
+    if (this.out === undefined) {
+      return this.out = new Uint8Array(Math.max(needed, this.original.length + (this.original.length >>> 5) + 64))
+    }
+    if (needed <= this.out.length) return this.out
+    const larger = new Uint8Array(2 * needed)
+    larger.set(this.out.subarray(0, this.length))
+    return this.out = larger
+  }
+
+  octets(): Uint8Array {
+    if (this.out === undefined) return this.original
+    this.put(this.run, this.original.length)
+    return this.out.subarray(0, this.length)
+  }
+}
+
+/** Content as it goes to the wire, block by block, made as it is taken. */
+export const blocks = (content: Uint8Array, framing: Framing): Iterable<Uint8Array> =>
+  content.length > blockSize ? { [Symbol.iterator]: () => manyBlocks(content, framing) } : fewBlocks(content, framing)
+
+function* manyBlocks(content: Uint8Array, framing: Framing): Generator<Uint8Array, undefined> {
+  const { end, push } = encoder(framing)
+  for (let at = 0; at < content.length; at += blockSize) yield push(content.subarray(at, at + blockSize))
+  yield end()
+}
+
+const fewBlocks = (content: Uint8Array, framing: Framing): ReadonlyArray<Uint8Array> => {
+  const { end, push } = encoder(framing)
+  return [push(content), end()]
+}
 
 /** The content as DATA carries it: CRLF line ends, dots doubled, `.` CRLF at the end. */
-export const encodeData = (content: Uint8Array): Uint8Array => write(content, true)
+export const encodeData = (content: Uint8Array): Uint8Array => whole(content, "DATA")
 
 /** The content with CRLF line ends and one at its end; empty content stays empty. What BDAT and SIZE count. */
-export const normalize = (content: Uint8Array): Uint8Array => {
-  if (content.length === 0) return empty
-  return write(content, false)
+export const normalize = (content: Uint8Array): Uint8Array => whole(content, "BDAT")
+
+const whole = (content: Uint8Array, framing: Framing): Uint8Array => {
+  const { end, push } = encoder(framing)
+  const safe = push(content)
+  const rest = end()
+  const out = new Uint8Array(safe.length + rest.length)
+  out.set(safe)
+  out.set(rest, safe.length)
+  return out
 }
 
 /**
@@ -49,87 +175,47 @@ export interface Facts {
   readonly size: number
   /** Holds octets above 127: needs 8BITMIME (RFC 6152). */
   readonly eightBit: boolean
+  /** Its header fields hold octets above 127: needs SMTPUTF8 (RFC 6531, RFC 6532). */
+  readonly eightBitHeader: boolean
+  /** Octets of the longest line without its end; RFC 5321 §4.5.3.1.6 allows {@link longestLine}. */
+  readonly longestLine: number
+  /** Nothing is to be changed for BDAT. */
+  readonly canonical: boolean
 }
+
+/** The longest line that every server takes, without its CRLF. */
+export const longestLine = 998
 
 /** Measures content. */
 export const measure = (content: Uint8Array): Facts => {
-  let added = 0
-  edits(content, false, (_at, dropped, inserted) => {
-    added += inserted.length - dropped
-  })
-  return { size: content.length + added, eightBit: hasEightBit(content) }
-}
-
-const highBits = 0x80808080
-
-const isHigh = (octet: number): boolean => octet > 0x7f
-
-// Four octets at a time: looking at each would take longer than all the rest.
-const hasEightBit = (content: Uint8Array): boolean => {
-  if (content.length < 8) return content.some(isHigh)
-  const head = -content.byteOffset & 3
-  const words = new Uint32Array(content.buffer, content.byteOffset + head, (content.length - head) >>> 2)
-  let bits = 0
-  for (let i = 0; i < words.length; i++) bits |= words[i] ?? 0
-  return (bits & highBits) !== 0 || content.subarray(0, head).some(isHigh)
-    || content.subarray(head + 4 * words.length).some(isHigh)
-}
-
-const lineEnd = Uint8Array.of(CR, LF)
-const dot = Uint8Array.of(DOT)
-
-/**
- * Calls `edit` for each place where the wire differs: so many octets dropped, and what is inserted there. CR and
- * LF are each looked for once from where they were found last: linear whatever the content.
- */
-const edits = (
-  content: Uint8Array,
-  dots: boolean,
-  edit: (at: number, dropped: 0 | 1, inserted: Uint8Array) => void
-): void => {
-  let cr = -1
-  let lf = -1
-  for (let at = 0; at < content.length;) {
-    if (dots && content[at] === DOT) edit(at, 0, dot)
-    if (cr < at) cr = find(content, CR, at)
-    if (lf < at) lf = find(content, LF, at)
-    if (cr + 1 === lf && lf < content.length) {
-      at = lf + 1
-      continue
+  let size = content.length
+  let start = 0
+  let longest = 0
+  let paired = -1
+  let headerEnd = content.length
+  const eightBit = scan(content, (at) => {
+    if (at === paired) return
+    const length = at - start
+    if (length > longest) longest = length
+    else if (length === 0 && headerEnd === content.length) headerEnd = at
+    if (content[at] === CR && content[at + 1] === LF) {
+      paired = at + 1
+      start = at + 2
+    } else {
+      size++
+      start = at + 1
     }
-    const end = Math.min(cr, lf)
-    edit(end, end < content.length ? 1 : 0, lineEnd)
-    at = end + 1
+  })
+  const unended = content.length - start
+  if (unended > longest) longest = unended
+  if (unended > 0) size += 2
+  return {
+    size,
+    eightBit,
+    eightBitHeader: eightBit && scan(content.subarray(0, headerEnd), ignore),
+    longestLine: longest,
+    canonical: size === content.length
   }
 }
 
-const find = (content: Uint8Array, octet: number, from: number): number => {
-  const at = content.indexOf(octet, from)
-  return at === -1 ? content.length : at
-}
-
-const terminator = Uint8Array.of(DOT, CR, LF)
-
-const write = (content: Uint8Array, dots: boolean): Uint8Array => {
-  // Room for what most content needs; what needs more is moved a few times.
-  let out = new Uint8Array(content.length + (content.length >>> 6) + 64)
-  let length = 0
-  let run = 0
-  const put = (octets: Uint8Array): void => {
-    if (length + octets.length > out.length) {
-      const larger = new Uint8Array(2 * (length + octets.length))
-      larger.set(out.subarray(0, length))
-      out = larger
-    }
-    out.set(octets, length)
-    length += octets.length
-  }
-  edits(content, dots, (at, dropped, inserted) => {
-    if (at > run) put(content.subarray(run, at))
-    put(inserted)
-    run = at + dropped
-  })
-  put(content.subarray(run))
-  if (dots) put(terminator)
-  return out.subarray(0, length)
-}
+const ignore = (): void => {}

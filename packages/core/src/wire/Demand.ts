@@ -92,7 +92,9 @@ const demand = (
 const all = (groups: ReadonlyArray<Demands>): Demands => Result.map(Result.all(groups), (demands) => demands.flat())
 
 /** The parameters of MAIL. Fails with the first option that makes no sense. */
-export const mail = (options: MailOptions): Demands =>
+export const mail = (options: MailOptions): Demands => asksOfMail(options) ? asked(options) : none
+
+const asked = (options: MailOptions): Demands =>
   all([
     returned(options),
     envelopeId(options),
@@ -105,7 +107,15 @@ export const mail = (options: MailOptions): Demands =>
 
 /** The parameters of RCPT. Fails with the first option that makes no sense. */
 export const rcpt = (options: RcptOptions): Demands =>
-  all([notify(options), originalRecipient(options), validSince(options)])
+  asksOfRcpt(options) ? all([notify(options), originalRecipient(options), validSince(options)]) : none
+
+// Most messages ask for nothing.
+const asksOfMail = (options: MailOptions): boolean =>
+  options.dsn !== undefined || options.requireTls !== undefined || options.deliverBy !== undefined
+  || options.priority !== undefined || options.hold !== undefined || options.submitter !== undefined
+
+const asksOfRcpt = (options: RcptOptions): boolean =>
+  options.notify !== undefined || options.originalRecipient !== undefined || options.validSince !== undefined
 
 const returned = ({ dsn }: MailOptions): Demands =>
   dsn?.return === undefined ? none : Result.succeed([demand("DSN", "RET", dsn.return === "full" ? "FULL" : "HDRS")])

@@ -60,27 +60,42 @@ export interface EnvelopeError {
  * console.log(envelope._tag) // "Success"
  * ```
  */
-export const make = (input: Input): Result.Result<Envelope, EnvelopeError> =>
-  Result.gen(function*() {
-    const reversePath = input.from === null || input.from === "" || input.from === "<>"
-      ? null
-      : yield* mailbox("from", input.from)
-    const all = (isList(input.to) ? input.to : [input.to]).map((to) => withNotify(asRecipient(to), input))
-    const [first, ...rest] = yield* Result.all(all.map(({ mailbox }) => forwardPath(mailbox)))
-    if (first === undefined) return yield* fail("to", "there is no recipient: give at least one")
-    const mail = yield* Result.mapError(Demand.mail(input), unsendable)
-    const rcpt = yield* Result.mapError(Result.all(all.map(Demand.rcpt)), unsendable)
-    return { reversePath, forwardPaths: [first, ...rest], demands: { mail, rcpt }, optional: new Set(input.optional) }
+export const make = (input: Input): Result.Result<Envelope, EnvelopeError> => {
+  const reversePath = input.from === null || input.from === "" || input.from === "<>"
+    ? Result.succeed(null)
+    : mailbox("from", input.from)
+  if (Result.isFailure(reversePath)) return Result.fail(reversePath.failure)
+  const forwardPaths: Array<Address.ForwardPath> = []
+  const rcpt: Array<ReadonlyArray<Demand.Demand>> = []
+  for (const to of isList(input.to) ? input.to : [input.to]) {
+    const recipient = withNotify(asRecipient(to), input)
+    const path = forwardPath(recipient.mailbox)
+    if (Result.isFailure(path)) return Result.fail(path.failure)
+    const demands = Demand.rcpt(recipient)
+    if (Result.isFailure(demands)) return Result.fail(unsendable(demands.failure))
+    forwardPaths.push(path.success)
+    rcpt.push(demands.success)
+  }
+  const [first, ...rest] = forwardPaths
+  if (first === undefined) return fail("to", "there is no recipient: give at least one")
+  const mail = Demand.mail(input)
+  if (Result.isFailure(mail)) return Result.fail(unsendable(mail.failure))
+  return Result.succeed({
+    reversePath: reversePath.success,
+    forwardPaths: [first, ...rest],
+    demands: { mail: mail.success, rcpt },
+    optional: input.optional === undefined ? nothing : new Set(input.optional)
   })
+}
+
+const nothing: ReadonlySet<string> = new Set()
 
 const isList = (to: Input["to"]): to is ReadonlyArray<To> => Array.isArray(to)
 
 const asRecipient = (to: To): Recipient => typeof to === "object" && "mailbox" in to ? to : { mailbox: to }
 
-const withNotify = (recipient: Recipient, { dsn }: Input): Recipient => ({
-  ...recipient,
-  notify: recipient.notify ?? dsn?.notify
-})
+const withNotify = (recipient: Recipient, { dsn }: Input): Recipient =>
+  dsn?.notify === undefined ? recipient : { ...recipient, notify: recipient.notify ?? dsn.notify }
 
 const unsendable = ({ option, problem }: Demand.DemandError): EnvelopeError => ({
   _tag: "EnvelopeError",

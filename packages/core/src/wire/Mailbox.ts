@@ -41,6 +41,7 @@ export class Mailbox {
 const MAX_LOCAL_PART = 64 // octets, RFC 5321 §4.5.3.1.1
 const MAX_MAILBOX = 254 // octets: a path has 256 with its angle brackets, RFC 5321 §4.5.3.1.3
 const MAX_INPUT = 1000
+const MAX_LABEL = 63 // octets, RFC 1035 §2.3.4: a domain of no more has no label that is too long
 
 // atext and qtextSMTP, both extended by RFC 6531 §3.3; a quoted pair stays ASCII. Controls were screened before.
 const ATOM = "[A-Za-z0-9!#$%&'*+\\-/=?^_`{|}~\\u0080-\\u{10ffff}]+"
@@ -70,6 +71,8 @@ const QUOTED_STRING = /^"(?:[ !#-[\]-~\u0080-\u{10ffff}]|\\[ -~])*"/u
  * ```
  */
 export const parse = (text: string): Result.Result<Mailbox, AddressError> => {
+  const mailbox = usual(text)
+  if (mailbox !== undefined) return Result.succeed(mailbox)
   const refused = screen(text, MAX_INPUT)
   if (refused !== undefined) return Result.fail(refused)
   if (text === "") return refuse(text, "Empty", "an address is expected, and there is nothing")
@@ -83,6 +86,19 @@ export const parse = (text: string): Result.Result<Mailbox, AddressError> => {
   if (Result.isFailure(domain)) return Result.fail(inside(text, at + 1)(domain.failure))
   const localPart = quoted ? written.slice(1, -1).replace(/\\(.)/gu, "$1") : written
   return Result.mapError(make(localPart, domain.success), inside(text, 0))
+}
+
+// Short ASCII, no A-labels, a top-level domain that is no number: nothing about it needs a closer look.
+const USUAL =
+  /^([a-z0-9!#$%&'*+\-/=?^_`{|}~]{1,64}(?:\.[a-z0-9!#$%&'*+\-/=?^_`{|}~]+)*)@((?:[a-z0-9](?:-?[a-z0-9])*\.)+[a-z](?:-?[a-z0-9])*)$/i
+
+/** The mailbox of a text that is one at first sight, as nearly all are; undefined where {@link parse} has to look. */
+export const usual = (text: string): Mailbox | undefined => {
+  if (text.length > 128) return undefined
+  const [, localPart = "", domain = ""] = USUAL.exec(text) ?? []
+  return domain === "" || localPart.length > MAX_LOCAL_PART || domain.length > MAX_LABEL
+    ? undefined
+    : construct(localPart, domain.toLowerCase() as Domain)
 }
 
 /**

@@ -190,6 +190,9 @@ class IncrementalDecoder implements Decoder {
   lines: Array<string> = []
   bytes = 0
   failure: Result.Result<never, ReplyError> | undefined = undefined
+  /** Replies of one line that came last. */
+  readonly recent: Array<{ readonly octets: Uint8Array; readonly reply: Result.Result<Reply, ReplyError> }> = []
+  oldest = 0
 
   constructor(limits: Limits) {
     this.limits = limits
@@ -250,11 +253,26 @@ class IncrementalDecoder implements Decoder {
       this.at = end + 1
       const whole = this.lineLength > 0 ? this.line.subarray(0, this.lineLength) : part
       this.lineLength = 0
+      const known = this.lines.length === 0 ? this.recall(whole) : undefined
+      if (known !== undefined) return known
       const bare = whole.length > 0 && whole[whole.length - 1] === CR ? whole.subarray(0, whole.length - 1) : whole
+      const first = this.lines.length === 0
       const reply = this.takeLine(bare)
+      if (first && reply !== undefined && Result.isSuccess(reply)) this.remember(whole, reply)
       if (reply !== undefined) return reply
     }
     return this.failure
+  }
+
+  // Servers say the same again and again: what they said last is not read anew.
+  recall(line: Uint8Array): Result.Result<Reply, ReplyError> | undefined {
+    return this.recent.find(({ octets }) => isSame(octets, line))?.reply
+  }
+
+  remember(line: Uint8Array, reply: Result.Result<Reply, ReplyError>): void {
+    if (line.length > remembered) return
+    this.recent[this.oldest] = { octets: line.slice(), reply }
+    this.oldest = (this.oldest + 1) % 8
   }
 
   takeLine(line: Uint8Array): Result.Result<Reply, ReplyError> | undefined {
@@ -288,6 +306,16 @@ class IncrementalDecoder implements Decoder {
     this.queue = []
     return this.failure
   }
+}
+
+/** Octets of a line that is remembered, at most. */
+const remembered = 128
+
+const isSame = (one: Uint8Array, other: Uint8Array): boolean => {
+  const { length } = one
+  if (length !== other.length) return false
+  for (let i = 0; i < length; i++) if (one[i] !== other[i]) return false
+  return true
 }
 
 // Three digits, the first 2 to 5, no fourth digit behind them.

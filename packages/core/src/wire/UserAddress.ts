@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import type { AddressError } from "./AddressError.ts"
 import { inside, refuse, screen } from "./AddressError.ts"
 import type { Mailbox } from "./Mailbox.ts"
-import { parse } from "./Mailbox.ts"
+import { parse, usual } from "./Mailbox.ts"
 
 /** A mailbox and the name somebody gave it. The name is for header fields; the envelope takes the mailbox alone. */
 export interface User {
@@ -44,6 +44,8 @@ const MAX_LIST = 1_000_000
  * ```
  */
 export const parseUser = (text: string): Result.Result<User, AddressError> => {
+  const mailbox = usual(text)
+  if (mailbox !== undefined) return Result.succeed({ displayName: undefined, mailbox })
   const refused = screen(withoutTabs(text), MAX_USER)
   if (refused !== undefined) return Result.fail(refused)
 

@@ -5,7 +5,7 @@ import { Result } from "effect"
 import * as fc from "fast-check"
 import * as Parameters from "../../src/dialogue/Parameters.ts"
 
-const content = { size: 12, eightBit: false }
+const content = { facts: { size: 12, eightBit: false }, binary: false }
 
 const offering = (...lines: ReadonlyArray<string>) => Capabilities.fromEhlo(Reply.make(250, ["mx.example", ...lines]))
 
@@ -29,7 +29,7 @@ describe("Parameters.of", () => {
         requireTls: true,
         priority: 3
       }),
-      { size: 12, eightBit: true }
+      { facts: { size: 12, eightBit: true }, binary: false }
     ))
     assert.strictEqual(words(made.mail), "SIZE=12 BODY=8BITMIME SMTPUTF8 RET=HDRS REQUIRETLS MT-PRIORITY=3")
     assert.deepStrictEqual(made.rcpt.map(words), [
@@ -162,7 +162,9 @@ describe("laws", () => {
       fc.property(input, lines, fc.boolean(), fc.boolean(), (asked, lines, secure, eightBit) => {
         const capabilities = offering(...lines)
         const made = envelope(asked)
-        const result = Parameters.of({ capabilities, tls: secure ? tlsFacts : undefined }, made, { size: 9, eightBit })
+        const facts = { size: 9, eightBit }
+        const subject = { facts, binary: false }
+        const result = Parameters.of({ capabilities, tls: secure ? tlsFacts : undefined }, made, subject)
         if (Result.isFailure(result)) {
           refused++
           const { failure } = result

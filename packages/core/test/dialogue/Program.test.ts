@@ -25,7 +25,7 @@ describe("a Program steps purely", () => {
     })
     const { end, pending, said } = Program.rehearse(program, [Program.replies(ok)])
     assert.isUndefined(end)
-    assert.deepStrictEqual(pending, { _tag: "Exchange", commands: [Command.rset] })
+    assert.deepStrictEqual(pending, { _tag: "Exchange", say: [Command.rset], hear: ["Rset"] })
     assert.lengthOf(said, 1)
   })
 

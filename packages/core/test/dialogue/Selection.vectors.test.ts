@@ -11,6 +11,7 @@ import {
   Ntlm,
   Program,
   Reply,
+  Said,
   Session
 } from "@postern/core"
 import { Explore } from "@postern/testing"
@@ -73,12 +74,12 @@ const tried = (
     if (instruction._tag === "Perform") {
       return { _tag: "Value", value: Effect.runSync(instruction.effect as Effect.Effect<unknown>) }
     }
-    const [command] = instruction._tag === "Exchange" ? instruction.commands : []
+    const [command] = instruction._tag === "Exchange" ? instruction.say.filter(Said.isLine) : []
     if (command?._tag === "Auth") replies = [...answer(command.mechanism, nth++)]
     const reply = replies.shift()
     return reply && Program.replies(reply)
   })
-  return said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.commands : [])
+  return said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.say.filter(Said.isLine) : [])
     .filter((command: Command.Command) => command._tag === "Auth")
     .map((command) => command.mechanism)
 }

@@ -25,7 +25,9 @@ const upgrade = (answers: ReadonlyArray<Program.Answer>, phase: Session.Phase = 
   )
 
 const tags = (said: ReadonlyArray<Program.Rehearsed>): ReadonlyArray<string> =>
-  said.map(({ instruction }) => instruction._tag === "Exchange" ? instruction.commands[0]._tag : instruction._tag)
+  said.flatMap(({ instruction }): ReadonlyArray<string> =>
+    instruction._tag === "Exchange" ? instruction.hear : [instruction._tag]
+  )
 
 const consent = Program.replies(Reply.make(220, "go ahead", "2.0.0"))
 const tls = Program.tls(Explore.tlsFacts)

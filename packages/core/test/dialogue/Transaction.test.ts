@@ -25,6 +25,11 @@ const deliver = (
     answers.map((all) => Program.replies(...all))
   )
 
+const contentSaid = (said: ReadonlyArray<Program.Rehearsed>) =>
+  said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.say : []).flatMap((it) =>
+    it._tag === "Content" ? Array.from(it.blocks, (block) => new TextDecoder().decode(block)) : []
+  ).join("")
+
 const ok = Reply.make(250, "ok", "2.0.0")
 const go = Reply.make(354, "go ahead")
 const relay = Reply.make(554, "<x@elsewhere.test>: Relay access denied", "5.7.1")
@@ -36,23 +41,18 @@ describe("one transaction", () => {
     const { end, said } = deliver(
       ready(["SIZE 1000", "8BITMIME"]),
       ["b@b.example", "c@c.example"],
-      "café\n.\n",
+      "\ncafé\n.\n",
       [ok, ok, ok],
       [go],
       [ok]
     )
     assert.deepStrictEqual(Explore.linesSent(said), [
-      "MAIL FROM:<ann@a.example> SIZE=10 BODY=8BITMIME",
+      "MAIL FROM:<ann@a.example> SIZE=12 BODY=8BITMIME",
       "RCPT TO:<b@b.example>",
       "RCPT TO:<c@c.example>",
       "DATA"
     ])
-    const payload = said.find(({ instruction }) => instruction._tag === "Payload")?.instruction
-    assert.isTrue(payload?._tag === "Payload")
-    if (payload?._tag === "Payload") {
-      assert.strictEqual(new TextDecoder().decode(payload.content), "café\r\n..\r\n.\r\n")
-      assert.deepStrictEqual(payload.recipients, ["<b@b.example>", "<c@c.example>"])
-    }
+    assert.strictEqual(contentSaid(said), "\r\ncafé\r\n..\r\n.\r\n")
     assert.isTrue(
       end !== undefined && Result.isSuccess(end) && end.success.outcomes.every(({ _tag }) => _tag === "Accepted")
     )
@@ -71,9 +71,19 @@ describe("one transaction", () => {
   })
 
   it("only accepted recipients are in doubt when the reply to the content does not come", () => {
-    const { said } = deliver(ready([]), ["b@b.example", "c@c.example"], "x", [ok, unknown, ok], [go], [ok])
-    const payload = said.find(({ instruction }) => instruction._tag === "Payload")?.instruction
-    assert.deepStrictEqual(payload?._tag === "Payload" ? payload.recipients : [], ["<c@c.example>"])
+    const broken = Reason.make("ConnectionLost", { step: "Content", detail: "the server closed the connection" })
+    const deliverTo = (...answers: ReadonlyArray<Program.Answer>) =>
+      Program.rehearse(
+        Transaction.deliver(ready([]), envelope("b@b.example", "c@c.example"), utf8.encode("x")),
+        answers
+      )
+    const envelopes = [Program.replies(ok, unknown, ok), Program.replies(go)]
+    assert.deepStrictEqual(
+      deliverTo(...envelopes, Program.lost(broken, [], 1)).end,
+      Result.fail(Reason.make("InDoubt", { recipients: ["<c@c.example>"], detail: "the server closed the connection" }))
+    )
+    // Before its end was written it cannot have been accepted.
+    assert.deepStrictEqual(deliverTo(...envelopes, Program.lost(broken)).end, Result.fail(broken))
   })
 
   it("all refused: resets, sends no DATA, and fails with what they have in common", () => {
@@ -125,8 +135,23 @@ describe("one transaction", () => {
       reason(["SIZE 10"], "b@b.example", "12345678\n9"),
       Reason.make("TooLarge", { size: 13, limit: 10, reply: undefined })
     )
-    assert.strictEqual(reason(["SIZE"], "b@b.example", "é")?._tag, "ExtensionMissing")
-    assert.strictEqual(reason(["8BITMIME"], "bé@b.example", "x")?._tag, "ExtensionMissing")
+    const missing = (extension: string, because: string) => Reason.make("ExtensionMissing", { extension, because })
+    assert.deepStrictEqual(
+      reason(["SIZE"], "b@b.example", "\né"),
+      missing("8BITMIME", "the content has octets above 127")
+    )
+    assert.deepStrictEqual(
+      reason(["8BITMIME"], "bé@b.example", "x"),
+      missing("SMTPUTF8", "an address has characters outside ASCII")
+    )
+    assert.deepStrictEqual(
+      reason(["8BITMIME"], "b@b.example", "Subject: é\n\nx"),
+      missing("SMTPUTF8", "a header field has characters outside ASCII")
+    )
+    assert.deepStrictEqual(
+      reason([], "b@b.example", "x".repeat(999)),
+      missing("BINARYMIME", "a line of the content has 999 octets, and 998 are allowed")
+    )
   })
 
   it("a refused sender, DATA or content has a reason of its own", () => {

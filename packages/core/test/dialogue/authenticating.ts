@@ -15,6 +15,7 @@ import {
   Program,
   type Reason,
   Reply,
+  Said,
   Session
 } from "@postern/core"
 import { Explore } from "@postern/testing"
@@ -50,7 +51,9 @@ export const play = <A, E>(program: Program.Program<A, E>, server: ReadonlyArray
       ? { _tag: "Value", value: Effect.runSync(instruction.effect as Effect.Effect<unknown>) }
       : answers.shift())
   const instructions = [...said.map(({ instruction }) => instruction), ...pending === undefined ? [] : [pending]]
-  const lines = instructions.flatMap((asked) => asked._tag === "Exchange" ? asked.commands.map(wire) : [])
+  const lines = instructions.flatMap((asked) =>
+    asked._tag === "Exchange" ? asked.say.filter(Said.isLine).map(wire) : []
+  )
   return { end, lines, unread: answers.length }
 }
 
@@ -68,9 +71,10 @@ export const run = (
     server
   )
 
-type End = Result.Result<Session.Session<"ready">, Reason.Reason | Expect.Refused> | undefined
+type Problem = Reason.Reason | Expect.Refused | Program.Lost
+type End = Result.Result<Session.Session<"ready">, Problem> | undefined
 
-export const failure = (end: End): Reason.Reason | Expect.Refused => {
+export const failure = (end: End): Problem => {
   assert.isTrue(end !== undefined && Result.isFailure(end), `a failure was expected: ${JSON.stringify(end)}`)
   return end !== undefined && Result.isFailure(end) ? end.failure : assert.fail()
 }

@@ -85,6 +85,7 @@ const samples: { readonly [T in Reason.Tag]: readonly [Reason.Of<T>, Advice.Faul
   ],
   ContentRefused: [Reason.make("ContentRefused", { reply: permanent }), "refusal", "never"],
   TooLarge: [Reason.make("TooLarge", { size: 2, limit: 1, reply: undefined }), "refusal", "never"],
+  ContentUnavailable: [Reason.make("ContentUnavailable", { detail: "no such file" }), "you", "never"],
   InDoubt: [Reason.make("InDoubt", { recipients: ["<a@b>"], detail: "reset" }), "network", "in doubt"]
 }
 

@@ -79,7 +79,7 @@ describe("Classify laws", () => {
       fc.property(refusal, ({ step, reply, reason }) => {
         if (reason._tag === "RelayDenied" || reason._tag === "TooLarge") {
           assert.isTrue(Reply.isPermanent(reply))
-          assert.include(["Mail", "Rcpt", "Data", "Content", "Bdat"], step)
+          assert.include(["Mail", "Rcpt", "Data", "Content", "Bdat", "Burl"], step)
         }
       }),
       runs

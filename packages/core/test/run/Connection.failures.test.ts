@@ -255,7 +255,7 @@ describe("a server that leaves the protocol", () => {
       const { reason } = failure(yield* submit([says("220 hi", "250 hello to you too")]))
       assert.deepStrictEqual<Reason.Reason>(reason, {
         _tag: "ProtocolViolation",
-        step: "hello",
+        step: "Ehlo",
         expected: "silence until the next command",
         received: "250 hello to you too"
       })

@@ -155,8 +155,9 @@ describe("a server that reads no more", () => {
       }
     }))
 
-  const block = 65_536
-  const large = "0123456789abcde\n".repeat(2 * block / 16)
+  const large = "0123456789abcde\n".repeat(2 * 65_536 / 16)
+  // A CR more for each line.
+  const block = 65_536 / 16 * 17
   const encoded = `${large.replaceAll("\n", "\r\n")}.\r\n`
   const begun = (
     octets: number

@@ -7,6 +7,7 @@ import {
   Envelope,
   Program,
   type Reason,
+  Said,
   Session,
   Transaction,
   Transcript
@@ -59,13 +60,8 @@ const deliver = (count: number) =>
   })
 const mail = "MAIL FROM:<ann@a.example>"
 const rcpt = (address: string) => `RCPT TO:<${address}>`
-const content: ReadonlyArray<Step> = [
-  hears("DATA"),
-  says("354 go"),
-  hearsBytes("x\r\n.\r\n"),
-  says("250 queued"),
-  ...quits
-]
+const content: ReadonlyArray<Step> = [hearsBytes("x\r\n.\r\n"), says("250 queued"), ...quits]
+const data: ReadonlyArray<Step> = [hears("DATA"), says("354 go"), ...content]
 
 describe("PIPELINING", () => {
   it.effect("is forgotten with all else after XCLIENT: the session starts anew", () =>
@@ -73,15 +69,15 @@ describe("PIPELINING", () => {
       const program = Program.gen(function*() {
         yield* hello
         yield* Program.send(Result.getOrThrow(Command.xclient({ ADDR: "192.0.2.1" })))
-        return yield* Program.exchange(Command.noop, Command.rset)
+        return yield* Program.exchange(Command.rset, Command.noop)
       })
       const script = [
         ...helloScript("PIPELINING"),
         hears("XCLIENT ADDR=192.0.2.1"),
         says("220 hi again"),
-        hears("NOOP"),
-        says("250 ok"),
         hears("RSET"),
+        says("250 ok"),
+        hears("NOOP"),
         says("250 ok"),
         ...quits
       ]
@@ -89,13 +85,13 @@ describe("PIPELINING", () => {
       assert.lengthOf(success(talked), 2)
     }))
 
-  it.effect("the envelope is one write, its replies come as they like", () =>
+  it.effect("the envelope and DATA are one write, their replies come as they like", () =>
     Effect.gen(function*() {
       for (const chunk of [undefined, single]) {
         const { result, seen } = yield* talk([
           ...helloScript("PIPELINING"),
-          hears(mail, ...recipients(5).map(rcpt)),
-          says(...Array.from({ length: 6 }, () => "250 ok")),
+          hears(mail, ...recipients(5).map(rcpt), "DATA"),
+          says(...Array.from({ length: 6 }, () => "250 ok"), "354 go"),
           ...content
         ], (connection) =>
           connection.run(deliver(5)), { chunk })
@@ -104,7 +100,7 @@ describe("PIPELINING", () => {
           seen.writes.map((write) =>
             write.split(" ")[0]
           ),
-          ["EHLO", "MAIL", "DATA\r\n", "x\r\n.\r\n", "QUIT\r\n"]
+          ["EHLO", "MAIL", "x\r\n.\r\n", "QUIT\r\n"]
         )
       }
     }))
@@ -116,7 +112,7 @@ describe("PIPELINING", () => {
         hears(`${mail} SIZE=3`),
         says("250 ok"),
         ...recipients(3).flatMap((address) => [hears(rcpt(address)), says("250 ok")]),
-        ...content
+        ...data
       ], (connection) => connection.run(deliver(3)))
       success(talked)
       assert.lengthOf(talked.seen.writes, 8)
@@ -128,31 +124,66 @@ describe("PIPELINING", () => {
         ...helloScript("PIPELINING"),
         hears("HELO client.example"),
         says("250 mx.example"),
-        hears("NOOP"),
+        hears("RSET"),
         says("250 ok"),
-        hears("NOOP"),
+        hears("RSET"),
         says("250 ok"),
         ...quits
       ], (connection) =>
         Effect.gen(function*() {
           yield* connection.run(hello)
           yield* connection.run(Program.send(Command.helo(domain)))
-          yield* connection.run(Program.exchange(Command.noop, Command.noop))
+          yield* connection.run(Program.exchange(Command.rset, Command.rset))
         }))
       success(talked)
     }))
 
-  it.effect("many recipients go in groups of which each is answered before the next is written", () =>
+  it.effect("nothing is said behind what RFC 2920 §3.1 has last, until it is answered", () =>
     Effect.gen(function*() {
-      const all = [mail, ...recipients(249).map(rcpt)]
       const talked = yield* talk([
         ...helloScript("PIPELINING"),
-        ...[0, 100, 200].flatMap((from) => {
-          const group = all.slice(from, from + 100)
-          return [hears(...group), says(...group.map((line) => line === rcpt("r120@b.example") ? "550 no" : "250 ok"))]
-        }),
+        hears("RSET", "NOOP"),
+        says("250 ok", "250 ok"),
+        hears("RSET", "VRFY ann"),
+        says("250 ok", "252 perhaps"),
+        hears("RSET"),
+        says("250 ok"),
+        ...quits
+      ], (connection) =>
+        Effect.andThen(
+          connection.run(hello),
+          connection.run(
+            Program.exchange(
+              Command.rset,
+              Command.noop,
+              Command.rset,
+              Result.getOrThrow(Command.vrfy("ann")),
+              Command.rset
+            )
+          )
+        ))
+      assert.isTrue(success(talked).every(Result.isSuccess))
+    }))
+
+  it.effect("at most 300 replies are waited for; as many as come, so many commands follow", () =>
+    Effect.gen(function*() {
+      const all = [mail, ...recipients(448).map(rcpt), "DATA"]
+      const replies = all.map((line) =>
+        line === "DATA" ? "354 go" : line === rcpt("r120@b.example") ? "550 no" : "250 ok"
+      )
+      const answers = (from: number, to: number) => says(...replies.slice(from, to))
+      const talked = yield* talk([
+        ...helloScript("PIPELINING"),
+        hears(...all.slice(0, 300)),
+        answers(0, 1),
+        hears(...all.slice(300, 301)),
+        answers(1, 101),
+        hears(...all.slice(301, 401)),
+        answers(101, 401),
+        hears(...all.slice(401)),
+        answers(401, all.length),
         ...content
-      ], (connection) => connection.run(deliver(249)))
+      ], (connection) => connection.run(deliver(448)))
       const { outcomes } = success(talked)
       assert.deepStrictEqual(outcomes.flatMap(({ _tag, recipient }) => _tag === "Accepted" ? [] : [recipient]), [
         "<r120@b.example>"
@@ -236,7 +267,11 @@ describe("what the server waits for", () => {
       const talked = yield* talk(helloScript(), (connection) =>
         Effect.andThen(
           connection.run(hello),
-          connection.run(Program.payload(Content.encodeData(new TextEncoder().encode("MAIL FROM:<>\n"))))
+          connection.run(
+            Program.converse([Said.content(Content.blocks(new TextEncoder().encode("MAIL FROM:<>\n"), "DATA"))], [
+              "Content"
+            ])
+          )
         ))
       assert.deepStrictEqual<Reason.Reason>(failure(talked).reason, {
         _tag: "OutOfSequence",
@@ -248,7 +283,7 @@ describe("what the server waits for", () => {
 
 describe("a command made by force", () => {
   const injected = "x>\r\nRCPT TO:<evil@b.example"
-  const forced: ReadonlyArray<readonly [string, Command.Command]> = [
+  const forced: ReadonlyArray<readonly [string, Said.Line]> = [
     ["a domain", Command.ehlo(`client.example\r\nMAIL FROM:<>` as Address.Domain)],
     ["an argument", { _tag: "Noop", argument: injected }],
     ["a bare LF", { _tag: "Vrfy", argument: "x\nRSET" }],
@@ -411,11 +446,11 @@ describe("the transcript", () => {
           "  3500.0 ms  C: RCPT TO:<ben@b.example>",
           "  3500.0 ms  C: RCPT TO:<cat@c.example>",
           "  3500.0 ms  C: RCPT TO:<dan@d.example>",
+          "  3500.0 ms  C: DATA",
           "  3500.0 ms  S: 250 sender ok",
           "  3500.0 ms  S: 250 ben ok",
           "  3500.0 ms  S: 550 5.1.1 no such user",
           "  3500.0 ms  S: 250 dan ok",
-          "  3500.0 ms  C: DATA",
           "  3500.0 ms  S: 354 go ahead",
           "  3500.0 ms  C: (29 octets of content)",
           "  3500.0 ms  S: 250 queued"

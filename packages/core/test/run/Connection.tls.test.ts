@@ -164,29 +164,29 @@ describe("the handshake", () => {
 
   it.effect("makes the connection forget the capabilities: what was pipelined is not any more", () =>
     Effect.gen(function*() {
-      const twoNoops = Program.exchange(Command.noop, Command.noop)
+      const twice = Program.exchange(Command.rset, Command.rset)
       const talked = yield* talk([
         says("220 hi"),
         hears("EHLO client.example"),
         says("250-mx.example", "250-PIPELINING", "250 STARTTLS"),
-        hears("NOOP", "NOOP"),
+        hears("RSET", "RSET"),
         says("250 ok", "250 ok"),
         hears("STARTTLS"),
         says("220 go"),
         handshake(),
-        hears("NOOP"),
+        hears("RSET"),
         says("250 ok"),
-        hears("NOOP"),
+        hears("RSET"),
         says("250 ok"),
         ...quits
       ], (connection) =>
         Effect.gen(function*() {
           yield* connection.run(Program.greeting)
           yield* connection.run(Program.send(Command.ehlo(domain)))
-          yield* connection.run(twoNoops)
+          yield* connection.run(twice)
           yield* connection.run(Program.send(Command.startTls))
           yield* connection.run(Program.upgradeTls({ serverName: peer.host }))
-          yield* connection.run(twoNoops)
+          yield* connection.run(twice)
         }))
       success(talked)
       assert.deepInclude(talked.events.find(({ _tag }) => _tag === "TlsEstablished") ?? {}, {

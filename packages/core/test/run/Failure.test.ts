@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Advice, Reason, Transport } from "@postern/core"
-import { describe as describeReason, fromTransport } from "../../src/run/Failure.ts"
+import { fromTransport } from "../../src/run/Failure.ts"
 
 const bytes = new TextEncoder().encode("220 \u001b[2J\r\n")
 const from = (reason: Transport.TransportProblem, greeted = true): Reason.Reason =>
@@ -53,18 +53,6 @@ describe("a failure below SMTP", () => {
     assert.include(
       Advice.advice(from({ _tag: "ConnectFailed", host: "h", port: 25, code: "ENOTFOUND", detail: "" })),
       "name does not resolve"
-    )
-  })
-
-  it("in doubt: says what happened in few words", () => {
-    assert.strictEqual(describeReason(Reason.make("ConnectionLost", { step: "Content", detail: "reset" })), "reset")
-    assert.strictEqual(
-      describeReason(Reason.make("TimedOut", { step: "Content", limit: 600_000 })),
-      "no reply within 600 seconds"
-    )
-    assert.strictEqual(
-      describeReason(Reason.make("ProtocolViolation", { step: "Content", expected: "x", received: "y" })),
-      "the reply was not understood: \"y\""
     )
   })
 })

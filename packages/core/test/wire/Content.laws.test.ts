@@ -72,16 +72,54 @@ describe("Content laws", () => {
     )
   })
 
-  it("measure counts what normalize makes", () => {
+  it("measure tells what normalize makes, and what a regular expression finds", () => {
     fc.assert(
       fc.property(content, (bytes) => {
+        const normal = reference(bytes)
+        const lines = normal.split("\r\n")
+        const header = lines.slice(0, lines.indexOf("")).join()
         assert.deepStrictEqual(Content.measure(bytes), {
-          size: Content.normalize(bytes).length,
-          eightBit: bytes.some((byte) => byte > 127)
+          size: normal.length,
+          eightBit: bytes.some((byte) => byte > 127),
+          eightBitHeader: /[\x80-\xff]/.test(header),
+          longestLine: Math.max(...lines.map((line) => line.length)),
+          canonical: normal.length === bytes.length
         })
       }),
       runs
     )
+  })
+
+  it("encoded in pieces of any kind it is what the whole is", () => {
+    fc.assert(
+      fc.property(content, fc.array(fc.nat(40), { maxLength: 8 }), (bytes, places) => {
+        const cuts = [
+          0,
+          ...places.map((place) => Math.min(place, bytes.length)).toSorted((a, b) => a - b),
+          bytes.length
+        ]
+        for (const framing of ["DATA", "BDAT"] as const) {
+          const { end, push } = Content.encoder(framing)
+          const pieces = cuts.slice(1).map((to, i) => push(bytes.subarray(cuts[i], to)))
+          const whole = framing === "DATA" ? Content.encodeData(bytes) : Content.normalize(bytes)
+          assert.deepStrictEqual(new Uint8Array(Buffer.concat([...pieces, end()])), whole)
+        }
+      }),
+      runs
+    )
+  })
+
+  it("blocks are the whole, also where a block ends within a line end or before a dot", () => {
+    const line = "x".repeat(76)
+    for (let shift = 0; shift < 6; shift++) {
+      const text = "y".repeat(shift) + `${line}\r\n.${line}\n.\r`.repeat(1000)
+      const bytes = new TextEncoder().encode(text)
+      assert.isAbove(bytes.length, 2 * Content.blockSize)
+      const joined = (framing: Content.Framing) => new Uint8Array(Buffer.concat([...Content.blocks(bytes, framing)]))
+      assert.deepStrictEqual(joined("DATA"), Content.encodeData(bytes))
+      assert.deepStrictEqual(joined("BDAT"), Content.normalize(bytes))
+      assert.strictEqual(Buffer.from(joined("BDAT")).toString(), reference(bytes))
+    }
   })
 
   it("decodeData never throws, and gives at most what came", () => {

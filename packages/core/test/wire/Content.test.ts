@@ -90,10 +90,27 @@ describe("Content", () => {
   }
 
   it("measures size and octets above 127", () => {
-    assert.deepStrictEqual(Content.measure(utf8.encode("a\n")), { size: 3, eightBit: false })
-    assert.deepStrictEqual(Content.measure(utf8.encode("é")), { size: 4, eightBit: true })
-    assert.deepStrictEqual(Content.measure(Uint8Array.of(0x7f)), { size: 3, eightBit: false })
-    assert.deepStrictEqual(Content.measure(Uint8Array.of(10, 10, 0x80)), { size: 7, eightBit: true })
+    const facts = (bytes: Uint8Array) => {
+      const { eightBit, size } = Content.measure(bytes)
+      return { size, eightBit }
+    }
+    assert.deepStrictEqual(facts(utf8.encode("a\n")), { size: 3, eightBit: false })
+    assert.deepStrictEqual(facts(utf8.encode("é")), { size: 4, eightBit: true })
+    assert.deepStrictEqual(facts(Uint8Array.of(0x7f)), { size: 3, eightBit: false })
+    assert.deepStrictEqual(facts(Uint8Array.of(10, 10, 0x80)), { size: 7, eightBit: true })
+  })
+
+  it("measures the longest line, and tells octets above 127 of the header from those of the body", () => {
+    const facts = (text: string) => {
+      const { canonical, eightBitHeader, longestLine } = Content.measure(utf8.encode(text))
+      return [longestLine, eightBitHeader, canonical]
+    }
+    assert.deepStrictEqual(facts(""), [0, false, true])
+    assert.deepStrictEqual(facts("Subject: é\r\n\r\nx\r\n"), [11, true, true])
+    assert.deepStrictEqual(facts("Subject: e\r\n\r\né\r\n"), [10, false, true])
+    assert.deepStrictEqual(facts(`a\n\n${"x".repeat(999)}`), [999, false, false])
+    assert.deepStrictEqual(facts("é"), [2, true, false])
+    assert.deepStrictEqual(facts("\né"), [2, false, false])
   })
 
   for (

@@ -2,7 +2,7 @@
  * Explores a Program: every path that a menu of answers leads to, by rehearsal alone.
  * No server, no runtime, no clock; the same paths in the same order each time.
  */
-import { CommandLine, Expect, Program, Reply, type Transport } from "@postern/core"
+import { CommandLine, Expect, Program, Reason, Reply, type Said, type Transport } from "@postern/core"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -26,7 +26,7 @@ export interface Exploration<A, E> {
 /** One path from beginning to end. */
 export interface Ended<A, E> {
   readonly said: ReadonlyArray<Program.Rehearsed>
-  readonly end: Result.Result<A, E>
+  readonly end: Result.Result<A, E | Program.Lost>
 }
 
 /** Bounds of an exploration. */
@@ -132,14 +132,8 @@ export const everyCode = (options: Options = {}): Menu =>
 const menu =
   (repliesTo: (step: Expect.Step) => ReadonlyArray<Reply.Reply>, options: Options): Menu => (instruction) => {
     switch (instruction._tag) {
-      case "Greeting":
-        return repliesTo("Greeting").map((reply) => Program.replies(reply))
-      case "Payload":
-        return repliesTo("Content").map((reply) => Program.replies(reply))
       case "Exchange":
-        return combinations(instruction.commands.map(({ _tag }) => repliesTo(_tag))).map((all) =>
-          Program.replies(...all)
-        )
+        return combinations(instruction.hear, repliesTo)
       case "UpgradeTls":
         return [Program.tls(options.tls ?? tlsFacts)]
       case "Perform":
@@ -169,11 +163,25 @@ const positive = (step: Expect.Step, options: Options): ReadonlyArray<Reply.Repl
     return [Reply.make(code, "yes")]
   })
 
-const combinations = (choices: ReadonlyArray<ReadonlyArray<Reply.Reply>>): ReadonlyArray<ReadonlyArray<Reply.Reply>> =>
-  choices.reduce<ReadonlyArray<ReadonlyArray<Reply.Reply>>>(
-    (all, some) => all.flatMap((before) => some.map((reply) => [...before, reply])),
+// Every reply to each step, in every combination; after a 421 nothing more comes.
+const combinations = (
+  steps: ReadonlyArray<Expect.Step>,
+  repliesTo: (step: Expect.Step) => ReadonlyArray<Reply.Reply>
+): ReadonlyArray<Program.Answer> => {
+  const closed: Array<Program.Answer> = []
+  const open = steps.reduce<ReadonlyArray<ReadonlyArray<Reply.Reply>>>(
+    (all, step) =>
+      all.flatMap((heard) =>
+        repliesTo(step).flatMap((reply) => {
+          if (reply.code !== 421) return [[...heard, reply]]
+          closed.push(Program.lost(Reason.make("ServiceClosing", { step, reply }), heard))
+          return []
+        })
+      ),
     [[]]
   )
+  return [...open.map((all) => Program.replies(...all)), ...closed]
+}
 
 // ---------------------------------------------------------------------------
 // Laws
@@ -285,12 +293,8 @@ export const render = (said: ReadonlyArray<Program.Rehearsed>): string =>
 
 const asked = (instruction: Program.Instruction): ReadonlyArray<string> => {
   switch (instruction._tag) {
-    case "Greeting":
-      return []
     case "Exchange":
-      return instruction.commands.map((command) => `C: ${CommandLine.render(command)}`)
-    case "Payload":
-      return [`C: (content, ${instruction.content.length} octets)`]
+      return instruction.say.map((said) => `C: ${line(said)}`)
     case "UpgradeTls":
       return ["-- TLS"]
     case "Perform":
@@ -298,6 +302,19 @@ const asked = (instruction: Program.Instruction): ReadonlyArray<string> => {
   }
 }
 
-/** The lines a client sent on a path, as people read them, in order. */
+const line = (said: Said.Said): string => {
+  switch (said._tag) {
+    case "Content":
+      return `(content, ${Array.from(said.blocks).reduce((octets, block) => octets + block.length, 0)} octets)`
+    case "Chunk":
+      return `BDAT ${said.octets.length}${said.last ? " LAST" : ""}`
+    default:
+      return CommandLine.render(said)
+  }
+}
+
+/** The lines a client sent on a path, as people read them, in order; content is not among them. */
 export const linesSent = (said: ReadonlyArray<Program.Rehearsed>): ReadonlyArray<string> =>
-  said.flatMap(({ instruction }) => instruction._tag === "Exchange" ? instruction.commands.map(CommandLine.render) : [])
+  said.flatMap(({ instruction }) =>
+    instruction._tag === "Exchange" ? instruction.say.filter(({ _tag }) => _tag !== "Content").map(line) : []
+  )

@@ -5,7 +5,7 @@
  */
 import { type Endpoint, type Open, Reply } from "@postern/core"
 import type { MechanismName, Party, Policy, Scenario } from "./scenario.ts"
-import { normalized } from "./scenario.ts"
+import { normalized, textOf } from "./scenario.ts"
 
 export type Fate = "Accepted" | "Deferred" | "Refused"
 
@@ -13,6 +13,8 @@ export type Prediction =
   | {
     readonly tag: "Receipt"
     readonly fates: ReadonlyArray<Fate>
+    /** Those whom the first transaction is for: the others were too many for it, and have another. */
+    readonly first: ReadonlyArray<boolean>
     readonly identity: string | undefined
     readonly tls: boolean
   }
@@ -138,10 +140,14 @@ const delivered = (scenario: Scenario, standing: Standing, identity: string | un
   const size = normalized(content).length
   const tooLarge = size > policy.maxSize
   if (tooLarge && offers("SIZE")) return fails("TooLarge", { size, limit: policy.maxSize, reply: undefined })
-  if (content.some((octet) => octet > 127) && !offers("8BITMIME")) {
-    return fails("ExtensionMissing", { extension: "8BITMIME" })
-  }
-  if ((from.utf8 || to.some(({ utf8 }) => utf8 === true)) && !offers("SMTPUTF8")) {
+  const lines = textOf(normalized(content)).split("\r\n")
+  // RFC 5321 §4.5.3.1.6: the server must take 1000 octets with the line's end.
+  if (lines.some(({ length }) => length > 998)) return fails("ExtensionMissing", { extension: "BINARYMIME" })
+  const eightBit = (line: string) => /[\x80-\xff]/.test(line)
+  if (lines.some(eightBit) && !offers("8BITMIME")) return fails("ExtensionMissing", { extension: "8BITMIME" })
+  // Header fields end at the first empty line; raw octets in them are UTF-8 (RFC 6532).
+  const header = lines.slice(0, lines.indexOf(""))
+  if ((header.some(eightBit) || from.utf8 || to.some(({ utf8 }) => utf8 === true)) && !offers("SMTPUTF8")) {
     return fails("ExtensionMissing", { extension: "SMTPUTF8" })
   }
   if ((policy.requireTls && !standing.tls) || (policy.requireAuth && identity === undefined)) {
@@ -151,7 +157,14 @@ const delivered = (scenario: Scenario, standing: Standing, identity: string | un
   if (verdicts.includes("ok")) {
     return tooLarge
       ? fails("TooLarge", { size })
-      : { tag: "Receipt", fates: verdicts.map((verdict) => fate[verdict]), identity, tls: standing.tls }
+      : {
+        tag: "Receipt",
+        fates: (offers("ENHANCEDSTATUSCODES") ? again(policy, to, identity, verdicts) : verdicts)
+          .map((verdict) => fate[verdict]),
+        first: verdicts.map((verdict) => verdict === "ok"),
+        identity,
+        tls: standing.tls
+      }
   }
   const all = to.map(({ address }) => `<${address}>`)
   if (verdicts.some((verdict) => fate[verdict] === "Deferred")) {
@@ -190,6 +203,22 @@ const judge = (policy: Policy, to: ReadonlyArray<Party>, identity: string | unde
     if (verdict === "ok") taken++
     return verdict
   })
+}
+
+/**
+ * Who was one too many gets another transaction, as long as the one before succeeds. A 452 says so only by its
+ * enhanced status code: without that it may as well be about storage.
+ */
+const again = (
+  policy: Policy,
+  to: ReadonlyArray<Party>,
+  identity: string | undefined,
+  verdicts: ReadonlyArray<Verdict>
+): ReadonlyArray<Verdict> => {
+  if (!verdicts.includes("ok") || !verdicts.includes("too many")) return verdicts
+  const left = to.filter((_, i) => verdicts[i] === "too many")
+  const others = [...again(policy, left, identity, judge(policy, left, identity))]
+  return verdicts.map((verdict) => verdict === "too many" ? others.shift() ?? verdict : verdict)
 }
 
 const why = ({ policy }: Scenario, { extended, tls }: Standing): string =>

@@ -71,15 +71,19 @@ const extension = fc.constantFrom(
   "SMTPUTF8",
   "ENHANCEDSTATUSCODES",
   "DSN",
+  "CHUNKING",
   "X-ODD 1 2"
 )
 
 const extensions = fc.oneof(
   {
     weight: 2,
-    arbitrary: fc.constant(["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"])
+    arbitrary: fc.constantFrom(
+      ["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"],
+      ["PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN"]
+    )
   },
-  { weight: 1, arbitrary: fc.uniqueArray(extension, { maxLength: 7 }) }
+  { weight: 1, arbitrary: fc.uniqueArray(extension, { maxLength: 8 }) }
 )
 
 const policy = (size: number): fc.Arbitrary<Policy> =>
@@ -206,7 +210,13 @@ const content = fc.oneof(
   { weight: 1, arbitrary: fc.constant("") },
   {
     weight: 2,
-    arbitrary: fc.tuple(soup, fc.constantFrom("\x80", "\xff", "Gr\xfc\xdfe"), soup).map((parts) => parts.join(""))
+    arbitrary: fc.tuple(soup, fc.constantFrom("\x80", "\xff", "Gr\xfc\xdfe", "\r\n\r\n\xe9"), soup)
+      .map((parts) => parts.join(""))
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(soup, fc.integer({ min: 997, max: 1000 }), soup)
+      .map(([before, length, after]) => `${before}\n${"y".repeat(length)}\n${after}`)
   },
   { weight: 1, arbitrary: large }
 ).map((text) => bytesOf(text)).map((bytes) =>

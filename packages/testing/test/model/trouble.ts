@@ -16,6 +16,7 @@ export const turns = [
   "Rcpt",
   "Data",
   "Content",
+  "Bdat",
   "Rset",
   "Quit"
 ] as const
@@ -90,7 +91,7 @@ const inAuth: fc.Arbitrary<Overruled> = fc.record({
 })
 
 const inMail: fc.Arbitrary<Overruled> = fc.record({
-  turn: fc.constantFrom("Mail", "Rcpt", "Data", "Content"),
+  turn: fc.constantFrom("Mail", "Rcpt", "Data", "Content", "Bdat"),
   nth,
   by: fc.oneof({ weight: 3, arbitrary: reply(refusal) }, {
     weight: 1,
@@ -102,7 +103,7 @@ const inMail: fc.Arbitrary<Overruled> = fc.record({
 const unasked: fc.Arbitrary<Overruled> = fc.tuple(
   fc.constantFrom(
     ...[["Greeting", 220], ["Ehlo", 250], ["StartTls", 220], ["Auth", 235], ["AuthResponse", 235]] as const,
-    ...[["Mail", 250], ["Rcpt", 250], ["Data", 354], ["Content", 250]] as const
+    ...[["Mail", 250], ["Rcpt", 250], ["Data", 354], ["Content", 250], ["Bdat", 250]] as const
   ),
   fc.constantFrom(250, 354, 235, 220, 550),
   nth

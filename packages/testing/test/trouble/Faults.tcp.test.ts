@@ -17,6 +17,7 @@ const send = (plan: Faults.Plan) =>
     const smtp = SmtpClient.layer({
       endpoint: `localhost:${server.port}`,
       security: "startTls",
+      domain: "client.example",
       tls: { ca: [authority.certificate] }
     }).pipe(
       Layer.provide(Faults.layer(plan)),
@@ -50,8 +51,10 @@ describe("Faults over sockets", () => {
     Effect.gen(function*() {
       for (const how of ["reset", "close"] as const) {
         for (const side of ["sent", "received"] as const) {
-          for (const at of [0, 10, 80]) {
-            assert.deepStrictEqual(yield* send([Faults.cut(side, at, how)]), ["ConnectionLost", 0], `${side} ${at}`)
+          for (const at of [0, 10, 40, 80]) {
+            // From octet 52 on the message is sent as a whole: a client cannot know how much of it arrived.
+            const expected = side === "sent" && at > 52 ? "InDoubt" : "ConnectionLost"
+            assert.deepStrictEqual(yield* send([Faults.cut(side, at, how)]), [expected, 0], `${side} ${at}`)
           }
         }
       }

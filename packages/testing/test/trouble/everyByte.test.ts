@@ -1,11 +1,22 @@
 /**
  * One submission, broken everywhere: at every octet of both directions, in every reply, and in
- * the handshake. Each case has one right outcome.
+ * the handshake; with DATA, and all at once with BDAT. Each case has one right outcome.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@postern/core"
 import { Faults } from "@postern/testing"
-import { attempt, limits, measure, outcomeOf, parting, range, type Seen, sound } from "./submission.ts"
+import {
+  attempt,
+  type Framing,
+  framings,
+  limits,
+  measure,
+  outcomeOf,
+  parting,
+  range,
+  type Seen,
+  sound
+} from "./submission.ts"
 
 /** For a machine that does much else. */
 const time = 60_000
@@ -27,17 +38,17 @@ const timedOut = (seen: Seen): readonly [string, number] | undefined => {
   return seconds === undefined ? undefined : ["in doubt", Number(seconds) * 1000]
 }
 
-describe("a submission, broken by a cut", () => {
+describe.each(framings)("a submission with %s, broken by a cut", (framing) => {
   const hows = ["reset", "close"] as const
 
-  it("at every octet that is sent (462 cases)", async () => {
-    const at = await measure()
+  it("at every octet that is sent (462 and 470 cases)", async () => {
+    const at = await measure(framing)
     const cases = hows.flatMap((how) =>
       range(at.sentOctets).map((n) => async () => {
         const what = `${how} after ${n} octets sent`
-        const seen = await attempt([Faults.cut("sent", n, how)])
+        const seen = await attempt(framing, [Faults.cut("sent", n, how)])
         sound(seen, what)
-        assert.strictEqual(seen.outcome, outcomeOf(seen, "ConnectionLost"), what)
+        assert.strictEqual(seen.outcome, outcomeOf(framing, seen, "ConnectionLost"), what)
         // Whoever has begun to write the last of the content cannot know how much of it arrived.
         const expected = n <= at.contentBegins ? "ConnectionLost" : n <= at.contentEnds ? "InDoubt" : "sent"
         assert.strictEqual(seen.outcome, expected, what)
@@ -45,62 +56,65 @@ describe("a submission, broken by a cut", () => {
         assert.strictEqual(seen.millis, 0, what)
       })
     )
-    await run("cut at every octet sent", cases, 462)
+    await run("cut at every octet sent", cases, framing === "DATA" ? 462 : 470)
   }, time)
 
-  it("at every octet that is received (1194 cases)", async () => {
-    const at = await measure()
+  it("at every octet that is received (1138 and 1120 cases)", async () => {
+    const at = await measure(framing)
     const cases = hows.flatMap((how) =>
       range(at.receivedOctets).map((n) => async () => {
         const what = `${how} after ${n} octets received`
-        const seen = await attempt([Faults.cut("received", n, how)])
+        const seen = await attempt(framing, [Faults.cut("received", n, how)])
         sound(seen, what)
-        assert.strictEqual(seen.outcome, outcomeOf(seen, "ConnectionLost"), what)
+        assert.strictEqual(seen.outcome, outcomeOf(framing, seen, "ConnectionLost"), what)
         const expected = n < at.asked ? "ConnectionLost" : n < at.answered ? "InDoubt" : "sent"
         assert.strictEqual(seen.outcome, expected, what)
-        // With the 354 read the connection is gone: the content finds nobody.
+        // With what was waited for the connection is gone: the content finds nobody.
         assert.strictEqual(seen.delivered, n <= at.asked ? 0 : 1, what)
         assert.strictEqual(seen.millis, 0, what)
       })
     )
-    await run("cut at every octet received", cases, 1194)
+    await run("cut at every octet received", cases, framing === "DATA" ? 1138 : 1120)
   }, time)
 
-  it("anywhere in content of several blocks: not sent before the last of them (42 cases)", async () => {
-    const at = await measure()
-    const block = 65_536
+  it("anywhere in content of several blocks: not sent before the last of them (60 and 50 cases)", async () => {
     const content = `${"x".repeat(62)}\n`.repeat(2500)
-    const length = 2500 * 64 + ".\r\n".length
-    // SIZE= has more digits.
-    const begins = at.contentBegins + `${length - 3}`.length - "33".length
-    const last = begins + Math.floor(length / block) * block
-    const places = [begins, begins + block, last, begins + length].flatMap((place) =>
+    const { writes } = await attempt(framing, [], {}, content)
+    // Those of the content alone; with BDAT the envelope comes before the first of them.
+    const begins = writes.findIndex((write) => write.startsWith("xxx"))
+    const blocks = writes.slice(begins, -1)
+    const offset = (i: number) => writes.slice(0, i).join("").length
+    assert.isAbove(blocks.length, 2)
+    assert.isTrue(blocks.slice(0, 2).every((block) => block.length >= 65_536))
+    assert.strictEqual(blocks.join("").length, 2500 * 64 + (framing === "DATA" ? ".\r\n".length : 0))
+    const ends = offset(writes.length - 1)
+    const last = offset(writes.length - 2)
+    const places = [...writes.slice(begins).map((_, i) => offset(begins + i)), offset(begins) + 1000].flatMap((place) =>
       [-2, -1, 0, 1, 2].map((d) => place + d)
     )
-      .concat(begins + 1000)
     const cases = hows.flatMap((how) =>
       places.map((n) => async () => {
         const what = `${how} after ${n} octets sent`
-        const seen = await attempt([Faults.cut("sent", n, how)], {}, content)
+        const seen = await attempt(framing, [Faults.cut("sent", n, how)], {}, content)
         sound(seen, what)
-        const expected = n < last ? "ConnectionLost" : n <= begins + length ? "InDoubt" : "sent"
+        const expected = n < last ? "ConnectionLost" : n <= ends ? "InDoubt" : "sent"
         assert.strictEqual(seen.outcome, expected, what)
-        assert.strictEqual(seen.delivered, n < begins + length ? 0 : 1, what)
+        assert.strictEqual(seen.delivered, n < ends ? 0 : 1, what)
       })
     )
-    await run("cut in content of several blocks", cases, 42)
+    await run("cut in content of several blocks", cases, framing === "DATA" ? 60 : 50)
   }, time)
 })
 
-describe("a submission, broken by silence", () => {
-  it("at every octet that is received: the time limit of the step ends it (597 cases)", async () => {
-    const at = await measure()
+describe.each(framings)("a submission with %s, broken by silence", (framing) => {
+  it("at every octet that is received: the time limit of the step ends it (569 and 560 cases)", async () => {
+    const at = await measure(framing)
     const fired = new Set<string>()
     const cases = range(at.receivedOctets).map((n) => async () => {
       const what = `silence after ${n} octets received`
-      const seen = await attempt([Faults.stall("received", n)])
+      const seen = await attempt(framing, [Faults.stall("received", n)])
       sound(seen, what)
-      assert.strictEqual(seen.outcome, outcomeOf(seen, "TimedOut"), what)
+      assert.strictEqual(seen.outcome, outcomeOf(framing, seen, "TimedOut"), what)
       const waitingFor = at.received.find(({ end }) => n < end)
       // The handshake begins where the reply to STARTTLS ends.
       const step = n === at.received[2]?.end ? "Handshake" : waitingFor?.step
@@ -109,26 +123,30 @@ describe("a submission, broken by silence", () => {
       fired.add(step)
       // Exactly that time: nothing else is waited for.
       assert.strictEqual(seen.millis, limit, what)
-      const expected = step === "Quit" ? undefined : [step === "Content" ? "in doubt" : step, limit]
+      // From the write of the content to the reply to it.
+      const doubtful = n >= at.asked && n < at.answered
+      const expected = step === "Quit" ? undefined : [doubtful ? "in doubt" : step, limit]
       assert.deepStrictEqual(timedOut(seen), expected as never, what)
-      assert.strictEqual(seen.outcome, step === "Quit" ? "sent" : step === "Content" ? "InDoubt" : "TimedOut", what)
-      assert.strictEqual(seen.delivered, step === "Quit" || step === "Content" ? 1 : 0, what)
+      assert.strictEqual(seen.outcome, step === "Quit" ? "sent" : doubtful ? "InDoubt" : "TimedOut", what)
+      assert.strictEqual(seen.delivered, step === "Quit" || doubtful ? 1 : 0, what)
     })
-    await run("silence at every octet received", cases, 597)
+    await run("silence at every octet received", cases, framing === "DATA" ? 569 : 560)
     assert.deepStrictEqual(
       [...fired],
-      ["Greeting", "Ehlo", "StartTls", "Handshake", "Auth", "Mail", "Rcpt", "Data", "Content", "Quit"]
+      framing === "DATA"
+        ? ["Greeting", "Ehlo", "StartTls", "Handshake", "Auth", "Mail", "Rcpt", "Data", "Content", "Quit"]
+        : ["Greeting", "Ehlo", "StartTls", "Handshake", "Auth", "Mail", "Rcpt", "Bdat", "Quit"]
     )
   }, time)
 
-  it("at every octet that is sent: so does the time limit of the write (231 cases)", async () => {
-    const at = await measure()
+  it("at every octet that is sent: so does the time limit of the write (231 and 235 cases)", async () => {
+    const at = await measure(framing)
     const fired = new Set<string>()
     const cases = range(at.sentOctets).map((n) => async () => {
       const what = `silence after ${n} octets sent`
-      const seen = await attempt([Faults.stall("sent", n)])
+      const seen = await attempt(framing, [Faults.stall("sent", n)])
       sound(seen, what)
-      assert.strictEqual(seen.outcome, outcomeOf(seen, "TimedOut"), what)
+      assert.strictEqual(seen.outcome, outcomeOf(framing, seen, "TimedOut"), what)
       const writing = at.written.find(({ end }) => n < end)
       const step = n === at.written[1]?.end ? "Handshake" : writing?.step
       if (step === undefined) return assert.deepStrictEqual([seen.outcome, seen.millis], ["sent", 0], what)
@@ -137,19 +155,22 @@ describe("a submission, broken by silence", () => {
       // Who cannot write looks for a last reply; to the MAIL of the group there is one.
       const noReply = !(step === "Handshake" || step === "Quit" || (step === "Mail" && n >= at.mailEnds))
       assert.strictEqual(seen.millis, limit + (noReply ? parting : 0), what)
-      const expected = step === "Quit" ? undefined : [step === "ContentBlock" ? "in doubt" : step, limit]
+      const doubtful = writing?.begin === at.contentBegins
+      const expected = step === "Quit" ? undefined : [doubtful ? "in doubt" : step, limit]
       assert.deepStrictEqual(timedOut(seen), expected as never, what)
       assert.strictEqual(seen.delivered, step === "Quit" ? 1 : 0, what)
     })
-    await run("silence at every octet sent", cases, 231)
+    await run("silence at every octet sent", cases, framing === "DATA" ? 231 : 235)
     assert.deepStrictEqual(
       [...fired],
-      ["Ehlo", "StartTls", "Handshake", "Auth", "Mail", "Data", "ContentBlock", "Quit"]
+      framing === "DATA"
+        ? ["Ehlo", "StartTls", "Handshake", "Auth", "Mail", "ContentBlock", "Quit"]
+        : ["Ehlo", "StartTls", "Handshake", "Auth", "Mail", "Quit"]
     )
   }, time)
 })
 
-describe("a submission, broken by what the server says", () => {
+describe.each(framings)("a submission with %s, broken by what the server says", (framing) => {
   const codes = [421, 450, 451, 454, 500, 530, 535, 550, 554]
 
   // What it comes to, by the step that is answered so (the number counts those of its kind): 421, 4yz, 5yz, and
@@ -178,13 +199,16 @@ describe("a submission, broken by what the server says", () => {
     ["Quit", 0, "sent", "sent", "sent"]
   ]
 
-  it("in each reply: 421, 4yz or 5yz instead (99 cases)", async () => {
-    const cases = table.flatMap(([step, nth, closing, transient, permanent, others = {}]) =>
+  it("in each reply: 421, 4yz or 5yz instead (99 and 90 cases)", async () => {
+    // Who says BDAT says no DATA.
+    const rows = table.filter(([step]) => framing === "DATA" || step !== "Data")
+    const turnOf = (step: string) => framing === "BDAT" && step === "Content" ? "Bdat" : step
+    const cases = rows.flatMap(([step, nth, closing, transient, permanent, others = {}]) =>
       codes.map((code) => async () => {
         const what = `${code} to ${step} ${nth}`
         let count = 0
-        const seen = await attempt([], {
-          reply: (turn) => turn._tag === step && count++ === nth ? Reply.make(code, "replaced") : undefined
+        const seen = await attempt(framing, [], {
+          reply: (turn) => turn._tag === turnOf(step) && count++ === nth ? Reply.make(code, "replaced") : undefined
         })
         sound(seen, what)
         assert.isAbove(count, nth, what)
@@ -194,7 +218,7 @@ describe("a submission, broken by what the server says", () => {
         if (seen.error !== undefined) assert.strictEqual(seen.error.retry, code < 500 ? "later" : "never", what)
       })
     )
-    await run("each reply replaced", cases, 99)
+    await run("each reply replaced", cases, framing === "DATA" ? 99 : 90)
   })
 
   /** Instead of a reply: nothing else comes behind it. */
@@ -222,20 +246,26 @@ describe("a submission, broken by what the server says", () => {
     ["half a line, and no more", "TimedOut", instead("250 but")]
   ]
 
-  it("in each reply: garbage instead (132 cases)", async () => {
-    const { received } = await measure()
+  it("in each reply: garbage instead (132 and 120 cases)", async () => {
+    const { answered, asked, received } = await measure(framing)
     const cases = garbage.flatMap(([name, lost, plan]) =>
       received.map(({ begin }, i) => async () => {
         const what = `${name} as reply ${i}`
-        const seen = await attempt(plan(begin))
+        const seen = await attempt(framing, plan(begin))
         sound(seen, what)
         // Behind the 220 to STARTTLS it comes before the handshake: plaintext that somebody may have put there.
-        const expected = i === 3 ? "PlaintextInjected" : i < 9 ? lost : i === 9 ? "InDoubt" : "sent"
+        const expected = i === 3
+          ? "PlaintextInjected"
+          : begin < asked
+          ? lost
+          : begin < answered
+          ? "InDoubt"
+          : "sent"
         assert.strictEqual(seen.outcome, expected, what)
-        assert.strictEqual(seen.delivered, i < 9 ? 0 : 1, what)
+        assert.strictEqual(seen.delivered, begin < asked ? 0 : 1, what)
       })
     )
-    await run("garbage for each reply", cases, 132)
+    await run("garbage for each reply", cases, framing === "DATA" ? 132 : 120)
   })
 })
 
@@ -258,7 +288,7 @@ describe("a submission, broken before it begins", () => {
 
   it("by the handshake, in each way (13 cases)", async () => {
     const cases = Object.entries(failures).map(([problem, expected]) => async () => {
-      const seen = await attempt([Faults.tlsFailure(problem as Faults.TlsProblem)])
+      const seen = await attempt("DATA", [Faults.tlsFailure(problem as Faults.TlsProblem)])
       sound(seen, problem)
       assert.strictEqual(seen.outcome, expected, problem)
       assert.strictEqual(seen.millis, problem === "silence" ? limits.Handshake : 0, problem)
@@ -270,11 +300,11 @@ describe("a submission, broken before it begins", () => {
 
   it("by no connection, or a late one (5 cases)", async () => {
     const cases = ["ECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH"].map((code) => async () => {
-      const seen = await attempt([Faults.refuse(code)])
+      const seen = await attempt("DATA", [Faults.refuse(code)])
       sound(seen, code)
       assert.deepStrictEqual([seen.outcome, seen.writes], ["ConnectionFailed", []], code)
     }).concat([9_999, 10_001].map((millis) => async () => {
-      const seen = await attempt([Faults.slowConnect(millis)])
+      const seen = await attempt("DATA", [Faults.slowConnect(millis)])
       sound(seen, `${millis}`)
       assert.deepStrictEqual(
         [seen.outcome, seen.millis],

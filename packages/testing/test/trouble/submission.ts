@@ -4,7 +4,7 @@
  */
 import { assert } from "@effect/vitest"
 import { Choose, Mechanism, Plain, SmtpClient, type SmtpError, type TimeLimits, Transport } from "@postern/core"
-import { Faults, InMemory, type ServerMachine, VirtualTime } from "@postern/testing"
+import { Faults, InMemory, ServerMachine, VirtualTime } from "@postern/testing"
 import { Clock, Effect, Layer, Logger, Redacted, Result } from "effect"
 import { inspect } from "node:util"
 
@@ -15,8 +15,15 @@ const message = {
   content: "Subject: hello\n\nHello.\n.dots\n"
 }
 
+/** How the content goes: DATA with the envelope and the content behind 354, or all of it at once, in a BDAT. */
+export type Framing = "DATA" | "BDAT"
+export const framings = ["DATA", "BDAT"] as const
+
 /** Its content as it is sent, and the reply to it. */
-const content = "Subject: hello\r\n\r\nHello.\r\n..dots\r\n.\r\n"
+const contents: { readonly [F in Framing]: string } = {
+  DATA: "Subject: hello\r\n\r\nHello.\r\n..dots\r\n.\r\n",
+  BDAT: "BDAT 33 LAST\r\nSubject: hello\r\n\r\nHello.\r\n.dots\r\n"
+}
 const queued = "250 2.0.0 Ok: queued as 1\r\n"
 
 /** No two are the same: the time that passed tells which of them ended it. */
@@ -33,6 +40,7 @@ export const limits = {
   Data: 19_000,
   ContentBlock: 20_000,
   Content: 21_000,
+  Bdat: 22_000,
   Quit: 7_000
 } satisfies TimeLimits.TimeLimits
 
@@ -67,13 +75,15 @@ const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes)
 
 /** Sends it with these faults, to a server that may differ. */
 export const attempt = (
+  framing: Framing,
   plan: Faults.Plan,
   server: Partial<ServerMachine.Config> = {},
   content: string = message.content
 ): Promise<Seen> =>
   Effect.runPromise(
     Effect.gen(function*() {
-      const site = yield* InMemory.make({ ...config, ...server })
+      const extensions = ServerMachine.defaultExtensions.filter((line) => framing === "BDAT" || line !== "CHUNKING")
+      const site = yield* InMemory.make({ ...config, extensions, ...server })
       const writes: Array<string> = []
       let read = ""
       const faulty = Faults.wrap(site.transport, plan)
@@ -147,7 +157,13 @@ export const sound = (seen: Seen, what: string): void => {
   assert.isAtMost(seen.delivered, 1, what)
   if (outcome === "sent") assert.include(seen.read, queued, `${what}: sent is what the server said it took`)
   if (seen.error?.reason._tag === "InDoubt") {
-    assert.deepStrictEqual(seen.error.reason.recipients, ["<ben@b.example>"], what)
+    // Who is known to be refused is not in doubt.
+    const refused = /^550 5\.1\.1 .*\r\n/m.test(seen.read)
+    assert.deepStrictEqual(
+      seen.error.reason.recipients,
+      refused ? ["<ben@b.example>"] : ["<ben@b.example>", "<nobody@b.example>"],
+      what
+    )
     assert.strictEqual(seen.error.retry, "in doubt", what)
   }
 }
@@ -156,8 +172,12 @@ export const sound = (seen: Seen, what: string): void => {
  * The one right outcome where a connection is lost or silent, by what passed alone: sent when the
  * reply was read, in doubt when the content was written and it was not, and otherwise not sent.
  */
-export const outcomeOf = (seen: Seen, notSent: string): string =>
-  seen.read.includes(queued) ? "sent" : seen.writes.includes(content) ? "InDoubt" : notSent
+export const outcomeOf = (framing: Framing, seen: Seen, notSent: string): string =>
+  seen.read.includes(queued)
+    ? "sent"
+    : seen.writes.some((write) => write.endsWith(contents[framing]))
+    ? "InDoubt"
+    : notSent
 
 /** A part of what passes in one direction. */
 export interface Span {
@@ -172,34 +192,45 @@ const spans = (parts: ReadonlyArray<string>, steps: ReadonlyArray<string>): Read
   return parts.map((part, i) => ({ begin: end, end: end += part.length, step: steps[i] ?? "" }))
 }
 
+// Each write by the step whose reply it is waited for, and each reply.
+const steps: { readonly [F in Framing]: Readonly<Record<"written" | "received", ReadonlyArray<string>>> } = {
+  DATA: {
+    written: ["Ehlo", "StartTls", "Ehlo", "Auth", "Mail", "ContentBlock", "Quit"],
+    received: ["Greeting", "Ehlo", "StartTls", "Ehlo", "Auth", "Mail", "Rcpt", "Rcpt", "Data", "Content", "Quit"]
+  },
+  BDAT: {
+    written: ["Ehlo", "StartTls", "Ehlo", "Auth", "Mail", "Quit"],
+    received: ["Greeting", "Ehlo", "StartTls", "Ehlo", "Auth", "Mail", "Rcpt", "Rcpt", "Bdat", "Quit"]
+  }
+}
+
 /** The octets of a submission that nothing befalls: those of each write, and of each reply. */
-export const measure = async () => {
-  const whole = await attempt([])
+export const measure = async (framing: Framing) => {
+  const whole = await attempt(framing, [])
   sound(whole, "whole")
   assert.deepStrictEqual([whole.outcome, whole.millis], ["sent", 0])
   // A reply ends with the line that has no hyphen.
   const replies = whole.read.match(/(?:\d{3}-.*\r\n)*\d{3} .*\r\n/g) ?? []
-  const written = spans(whole.writes, ["Ehlo", "StartTls", "Ehlo", "Auth", "Mail", "Data", "ContentBlock", "Quit"])
-  const received = spans(
-    replies,
-    ["Greeting", "Ehlo", "StartTls", "Ehlo", "Auth", "Mail", "Rcpt", "Rcpt", "Data", "Content", "Quit"]
-  )
-  const [sentContent, quit] = written.slice(6)
-  const [data, answer, bye] = received.slice(8)
-  assert(sentContent && quit && data && answer && bye)
+  const written = spans(whole.writes, steps[framing].written)
+  const received = spans(replies, steps[framing].received)
+  const [sentContent, quit] = written.slice(-2)
+  const [answer, bye] = received.slice(-2)
+  const asked = received.find(({ step }) => step === (framing === "DATA" ? "Data" : "Auth"))
+  const mail = written.findIndex(({ step }) => step === "Mail")
+  assert(sentContent && quit && asked && answer && bye)
   return {
     written,
     received,
     sentOctets: quit.end,
     receivedOctets: bye.end,
-    /** The octets that were sent before and with the content. */
+    /** The octets that were sent before and with the write that has the content. */
     contentBegins: sentContent.begin,
     contentEnds: sentContent.end,
-    /** Those received before and with the reply to it. */
-    asked: data.end,
+    /** Those received before that write, and with the reply to the content. */
+    asked: asked.end,
     answered: answer.end,
     /** Where the server has the whole MAIL command of the group, and answers it. */
-    mailEnds: (written[4]?.begin ?? 0) + (whole.writes[4]?.indexOf("\r\n") ?? 0) + 2
+    mailEnds: (written[mail]?.begin ?? 0) + (whole.writes[mail]?.indexOf("\r\n") ?? 0) + 2
   }
 }
 

@@ -1,0 +1,119 @@
+/**
+ * Windows of whole messages, where the server has CHUNKING and PIPELINING (RFC 3030,
+ * RFC 2920): MAIL, RCPT and BDAT with all of the content, message after message, each
+ * behind a RSET, since nobody knows what became of the one before.
+ */
+import * as Result from "effect/Result"
+import * as Command from "../wire/Command.ts"
+import type * as Expect from "../wire/Expect.ts"
+import type * as Said from "../wire/Said.ts"
+import * as Body from "./Body.ts"
+import * as Outcome from "./Outcome.ts"
+import * as Program from "./Program.ts"
+import { alone, feed, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
+import * as Transaction from "./Transaction.ts"
+
+/** Messages that are on their way at a time, at most. */
+const most = 100
+
+/** Octets that are on their way at a time: the next message waits when there are more. */
+const mostOctets = 4_194_304
+
+/** Results that are told together. */
+const together = 16
+
+/** Delivers in windows of whole messages. */
+export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
+  const flights: Array<Flight> = []
+  let first = 0
+  let octets = 0
+  for (;;) {
+    while (progress.lost === undefined && flights.length - first < most && octets < mostOctets) {
+      if (progress.hungry) {
+        yield* tell(progress)
+        yield* feed(progress, first === flights.length)
+      }
+      const pending = progress.next
+      if (pending === undefined) break
+      const flight = take(progress, pending, flights.length > first)
+      if (flight === undefined) {
+        // It needs the replies to its envelope before its content.
+        if (flights.length > first) break
+        progress.take()
+        yield* alone(progress, pending)
+        continue
+      }
+      progress.take()
+      flights.push(flight)
+      if (Result.isFailure(flight.prepared)) continue
+      const lost = yield* Program.settled(Program.converse(said(flight.prepared.success, flight.steps), []))
+      if (Result.isFailure(lost)) progress.lost = lost.failure.reason
+      octets += size(flight)
+      progress.unsure = true
+    }
+    const flight = flights[first]
+    if (flight === undefined) {
+      yield* tell(progress)
+      return progress.ended()
+    }
+    first++
+    if (first === most) {
+      flights.splice(0, first)
+      first = 0
+    }
+    octets -= size(flight)
+    yield* conclude(progress, flight, first === flights.length)
+    if (progress.results.length >= together) yield* tell(progress)
+  }
+})
+
+const size = ({ prepared }: Flight): number =>
+  Result.isSuccess(prepared) && prepared.success.body._tag === "Octets" ? prepared.success.body.octets.length : 0
+
+// Undefined where the message cannot be said as a whole before its replies.
+const take = (progress: Progress<unknown>, pending: Pending<unknown>, outstanding: boolean): Flight | undefined => {
+  const prepared = prepare(progress, pending)
+  if (prepared === undefined) return undefined
+  if (Result.isFailure(prepared)) return { pending, prepared, steps: [] }
+  const { body, groups, policy, rcpts } = prepared.success
+  if (groups.length !== 1 || body._tag !== "Octets" || (policy === "all" && rcpts.length > 1)) return undefined
+  const steps: Array<Expect.Step> = outstanding || progress.unsure ? ["Rset", "Mail"] : ["Mail"]
+  for (let i = 0; i < rcpts.length; i++) steps.push("Rcpt")
+  steps.push("Bdat")
+  return { pending, prepared, steps }
+}
+
+const said = (
+  { body, mail, rcpts }: Transaction.Prepared,
+  [first]: ReadonlyArray<Expect.Step>
+): ReadonlyArray<Said.Said> => {
+  const all: Array<Said.Said> = first === "Rset" ? [Command.rset, mail, ...rcpts] : [mail, ...rcpts]
+  if (body._tag === "Octets") all.push(Body.chunk(body))
+  return all
+}
+
+// Hears the replies of the oldest flight. `last`: nothing else is on its way.
+const conclude = Program.fn(function*(progress: Progress<unknown>, flight: Flight, last: boolean) {
+  const { pending, prepared, steps } = flight
+  if (Result.isFailure(prepared)) return progress.settle(pending, Result.fail(prepared.failure))
+  const { explain, recipients } = prepared.success
+  const heard = yield* Program.settled(Program.converse([], steps))
+  const reset = steps[0] === "Rset" ? 1 : 0
+  if (Result.isSuccess(heard)) {
+    const replies = reset === 0 ? heard.success : heard.success.slice(reset)
+    const settled = Outcome.settle(explain, Transaction.heardEnvelope(recipients, replies), "Bdat", replies.slice(-1))
+    if (last) progress.unsure = settled.reply === undefined
+    return progress.conclude(pending, settled, undefined)
+  }
+  const { heard: before, reason, written } = heard.failure
+  const replies = before.slice(reset)
+  if (replies.length === recipients.length + 1) {
+    const envelope = Transaction.heardEnvelope(recipients, replies)
+    if (Outcome.accepted(envelope) === 0) {
+      progress.lost = reason
+      return progress.conclude(pending, Outcome.settle(explain, envelope, "Bdat", []), undefined)
+    }
+  }
+  const all = before.length + written === steps.length
+  progress.conclude(pending, Outcome.lost(recipients, replies, reason, all), reason)
+})

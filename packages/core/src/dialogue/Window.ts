@@ -1,0 +1,29 @@
+/**
+ * Many messages on one session, without waiting for one before the next is said: with
+ * CHUNKING whole messages follow one another (RFC 3030), otherwise the next envelope
+ * rides with the end of the content (RFC 2920 §3.1).
+ */
+import { inChunks } from "./ChunkWindow.ts"
+import { inTurn } from "./DataWindow.ts"
+import type * as Program from "./Program.ts"
+import { type Ended, type Feed, type Pending, Progress } from "./Flights.ts"
+import type { Session } from "./Session.ts"
+
+export type { Done, Ended, Feed, Pending } from "./Flights.ts"
+
+/**
+ * Delivers messages within a session until there are no more, the server takes no more
+ * (MAILMAX, RFC 9422), or the connection ends. `begun` are those left by another
+ * connection.
+ */
+export const deliverAll = <M>(
+  session: Session<"ready">,
+  feed: Feed<M>,
+  begun: ReadonlyArray<Pending<M>>
+): Program.Program<Ended<M>> => {
+  const { capabilities, lmtp } = session.facts
+  const chunks = capabilities?.pipelining === true && capabilities.chunking && lmtp !== true
+  // Inside, a window does not look at what it was given.
+  const progress = new Progress(session, feed, begun) as unknown as Progress<unknown>
+  return (chunks ? inChunks : inTurn)(progress) as unknown as Program.Program<Ended<M>>
+}

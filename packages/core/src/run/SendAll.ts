@@ -1,0 +1,130 @@
+/**
+ * Many messages, in windows over one connection at a time: pulls them from a stream,
+ * hands them to {@link deliverAll}, and gives their results in order.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Session } from "../dialogue/Session.ts"
+import type * as Transaction from "../dialogue/Transaction.ts"
+import { deliverAll, type Done, type Ended, type Feed, type Pending } from "../dialogue/Window.ts"
+import type { Reason } from "../outcome/Reason.ts"
+import { SmtpError } from "../outcome/SmtpError.ts"
+import type { Live } from "./Connection.ts"
+import type { Message, Sent } from "./SmtpClient.ts"
+
+/** Messages that are made ready ahead of the window, at a time. */
+const ahead = 64
+
+/** Results that wait for the consumer: with more, nothing further is sent. */
+const buffered = 256
+
+type Ready = (message: Message) => Effect.Effect<Transaction.Message, SmtpError, Scope.Scope>
+
+interface Dialled {
+  readonly session: Session<"ready">
+  readonly connection: Live
+}
+
+/** The stream of results. */
+export const sendAll = <E, R>(
+  dial: Effect.Effect<Dialled, SmtpError, Scope.Scope>,
+  ready: Ready,
+  messages: Stream.Stream<Message, E, R>
+): Stream.Stream<Sent, E | SmtpError, R> =>
+  Stream.callback<Sent, E | SmtpError, R>(
+    Effect.fnUntraced(function*(results) {
+      const input = yield* Queue.bounded<ReadonlyArray<Pending<Message>>, E | Cause.Done>(1)
+      yield* Effect.forkScoped(Queue.into(fill(messages, ready, input), input))
+      yield* drain(dial, input, results)
+      yield* Queue.end(results)
+    }),
+    { bufferSize: buffered }
+  )
+
+const fill = <E, R>(
+  messages: Stream.Stream<Message, E, R>,
+  ready: Ready,
+  input: Queue.Enqueue<ReadonlyArray<Pending<Message>>, E | Cause.Done>
+) =>
+  Stream.runForEachArray(
+    messages,
+    Effect.fnUntraced(function*(some) {
+      for (let at = 0; at < some.length; at += ahead) {
+        yield* Queue.offer(
+          input,
+          yield* Effect.forEach(some.slice(at, at + ahead), (given) =>
+            Effect.match(ready(given), {
+              onFailure: (error): Pending<Message> => ({ given, message: Result.fail(error.reason), attempts: 0 }),
+              onSuccess: (message): Pending<Message> => ({ given, message: Result.succeed(message), attempts: 0 })
+            }))
+        )
+      }
+    })
+  )
+
+const drain = Effect.fnUntraced(function*<E>(
+  dial: Effect.Effect<Dialled, SmtpError, Scope.Scope>,
+  input: Queue.Dequeue<ReadonlyArray<Pending<Message>>, E | Cause.Done>,
+  results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>
+) {
+  const feed = new Source(input, results)
+  let left = (yield* feed.more(true)) ?? []
+  // One connection after the other, until there is nothing left.
+  while (left.length > 0) {
+    const ended: Ended<Message> = yield* Effect.scoped(
+      Effect.flatMap(dial, ({ connection, session }) => {
+        feed.connection = connection
+        return connection.run(deliverAll(session, feed, left))
+      })
+    )
+    left = ended.left.length > 0 || ended.exhausted ? ended.left : (yield* feed.more(true)) ?? []
+  }
+  if (feed.failure !== undefined) return yield* Effect.failCause(feed.failure)
+})
+
+class Source<E> implements Feed<Message> {
+  readonly input: Queue.Dequeue<ReadonlyArray<Pending<Message>>, E | Cause.Done>
+  readonly results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>
+  connection: Live | undefined = undefined
+  /** Why there are no more messages, where the stream of them failed. */
+  failure: Cause.Cause<E> | undefined = undefined
+
+  constructor(
+    input: Queue.Dequeue<ReadonlyArray<Pending<Message>>, E | Cause.Done>,
+    results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>
+  ) {
+    this.input = input
+    this.results = results
+  }
+
+  more = (wait: boolean): Effect.Effect<ReadonlyArray<Pending<Message>> | undefined> => {
+    if (!wait) return Effect.map(Queue.poll(this.input), (some) => Option.getOrElse(some, () => []))
+    return Effect.matchCauseEffect(Queue.take(this.input), {
+      onSuccess: (some) => Effect.succeed(some),
+      onFailure: (cause) => {
+        if (Cause.hasInterrupts(cause)) return Effect.interrupt
+        if (!Pull.isDoneCause(cause)) this.failure = cause as Cause.Cause<E>
+        return Effect.succeed(undefined)
+      }
+    })
+  }
+
+  done = (all: ReadonlyArray<Done<Message>>): Effect.Effect<void> =>
+    Queue.offerAll(
+      this.results,
+      all.map(({ given, result }): Sent => ({
+        message: given,
+        result: Result.mapError(result, (reason) => this.error(reason))
+      }))
+    )
+
+  error(reason: Reason): SmtpError {
+    return this.connection?.error(reason) ?? new SmtpError({ reason, phase: "input", transcript: [] })
+  }
+}
