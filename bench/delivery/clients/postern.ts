@@ -22,20 +22,13 @@ const messageOf = (work: Work.Work): SmtpClient.Message => ({
   content: work.way === "stream" ? streamed(work) : new Uint8Array(Work.content(work))
 })
 
-// To do: content may be a stream when that is there.
-const streamed = (work: Work.Work) =>
-  Stream.suspend(() => Stream.fromIterable(Work.chunks(work), { chunkSize: 1 })) as unknown as Uint8Array
+const streamed = (work: Work.Work): Stream.Stream<Uint8Array> =>
+  Stream.suspend(() => Stream.fromIterable(Work.chunks(work), { chunkSize: 1 }))
 
 type Send = (messages: number) => Effect.Effect<void, unknown>
 
-/** Of the client, on one connection; of the pool, on several. */
-interface SendAll {
-  readonly sendAll: (
-    messages: Stream.Stream<SmtpClient.Message>
-  ) => Stream.Stream<{ readonly result: Result.Result<unknown, unknown> }>
-}
-
-const all = ({ sendAll }: SendAll, message: SmtpClient.Message): Send => (messages) =>
+// On one connection; where the client is a pool, on several.
+const all = ({ sendAll }: SmtpClient.SmtpClient["Service"], message: SmtpClient.Message): Send => (messages) =>
   sendAll(Stream.fromIterable(Array.from({ length: messages }, () => message))).pipe(
     Stream.runFold(() => 0, (taken, { result }) => Result.isSuccess(result) ? taken + 1 : taken),
     Effect.flatMap((taken) => taken === messages ? Effect.void : Effect.die(`${messages - taken} were not taken`))
@@ -53,12 +46,6 @@ const pooling = (work: Work.Work, target: Work.Target) =>
     messagesPerConnection: Number.MAX_SAFE_INTEGER
   })
 
-// To do: `sendAll` of the client and `send` of what it opens are taken for granted here until they are there.
-const open = Effect.map(
-  Effect.flatMap(SmtpClient.SmtpClient, (client) => client.open),
-  (opened) => opened as unknown as { readonly send: (message: SmtpClient.Message) => Effect.Effect<unknown, unknown> }
-)
-
 const sending = (work: Work.Work) =>
   Effect.gen(function*() {
     const message = messageOf(work)
@@ -68,9 +55,9 @@ const sending = (work: Work.Work) =>
         return oneByOne(client.send(message))
       case "send":
       case "stream":
-        return oneByOne((yield* open).send(message))
+        return oneByOne((yield* client.open).send(message))
       default:
-        return all(client as unknown as SendAll, message)
+        return all(client, message)
     }
   })
 

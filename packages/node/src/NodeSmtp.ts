@@ -37,8 +37,11 @@ const ownDomain = (): { readonly domain?: string } => {
  * })))
  * ```
  */
-export const layer = (options: SmtpClient.Options): Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError> =>
-  Layer.provide(SmtpClient.layer({ ...ownDomain(), ...options }), NodeTransport.layer)
+export const layer = (
+  options: SmtpClient.Options,
+  wayOut: NodeTransport.Options = {}
+): Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError> =>
+  Layer.provide(SmtpClient.layer({ ...ownDomain(), ...options }), NodeTransport.layerOptions(wayOut))
 
 /**
  * The client over TCP as the environment says (`SMTP_URL`, `SMTP_USER`, …: see

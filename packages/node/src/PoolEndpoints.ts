@@ -14,7 +14,6 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import * as PoolConnection from "./PoolConnection.ts"
 
 /** How a server of the pool does. */
 export interface EndpointStats {
@@ -30,7 +29,7 @@ export interface EndpointStats {
 
 /** A connection, and the place of its server in the order of preference, from 0. */
 export interface Connected {
-  readonly opened: PoolConnection.Opened
+  readonly opened: SmtpClient.Opened
   readonly rank: number
 }
 
@@ -145,7 +144,7 @@ const makeServer = Effect.fnUntraced(function*(
     return CircuitBreaker.failure({ retryAfter: error?.retry === "never" ? refusedFor : undefined })
   }
 
-  const opening = Effect.map(PoolConnection.open(client), (opened): Connected => ({ opened, rank }))
+  const opening = Effect.map(client.open, (opened): Connected => ({ opened, rank }))
   const guarded = breaker.execute(opening, { key, classify: learn })
   const attempt = Effect.catchTag(
     guarded,

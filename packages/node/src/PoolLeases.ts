@@ -10,7 +10,6 @@ import * as Exit from "effect/Exit"
 import * as Pool from "effect/Pool"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { Opened } from "./PoolConnection.ts"
 import type { Endpoints } from "./PoolEndpoints.ts"
 
 /** How many there are, and for how long. */
@@ -23,9 +22,13 @@ export interface Options {
 
 /** A connection that is lent. */
 export interface Lease {
-  readonly opened: Opened
+  readonly opened: SmtpClient.Opened
   /** Whether it has carried a message before this one. */
   readonly isReused: boolean
+  /** Messages that it may still carry. */
+  readonly left: number
+  /** Counts messages that are sent on it otherwise than by `send`. */
+  readonly count: (messages: number) => void
   /** Sends a message, and counts it. */
   readonly send: (message: SmtpClient.Message) => Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
   /** A dialogue that is none of ours is to run on it: who knows where in a transaction it ends. */
@@ -57,7 +60,7 @@ export interface Leases {
 }
 
 class Connection implements Lease {
-  readonly opened: Opened
+  readonly opened: SmtpClient.Opened
   readonly rank: number
   /** Ends the session and closes the connection. */
   readonly scope: Scope.Closeable
@@ -66,7 +69,7 @@ class Connection implements Lease {
   sent = 0
   isTidy = true
 
-  constructor(opened: Opened, rank: number, scope: Scope.Closeable, limit: number) {
+  constructor(opened: SmtpClient.Opened, rank: number, scope: Scope.Closeable, limit: number) {
     this.opened = opened
     this.rank = rank
     this.scope = scope
@@ -80,6 +83,14 @@ class Connection implements Lease {
   /** Not to be used any more. */
   get isSpent(): boolean {
     return this.sent >= this.limit
+  }
+
+  get left(): number {
+    return Math.max(0, this.limit - this.sent)
+  }
+
+  count(messages: number): void {
+    this.sent += messages
   }
 
   drop(): void {

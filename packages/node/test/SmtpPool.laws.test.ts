@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Command, Reply, Transport } from "@postern/core"
+import { Command, Reply, type SmtpError, Transport } from "@postern/core"
 import { FaultPlans, Faults, InMemory, VirtualTime } from "@postern/testing"
-import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Result, Scope, Stream } from "effect"
 import * as fc from "fast-check"
 import { SmtpPool } from "../src/index.ts"
 import { message, names } from "./pool.ts"
@@ -27,7 +27,18 @@ describe("whatever the network does", () => {
   // Where nothing is falsified, client and server agree on what was taken.
   const isFaithful = (plan: Faults.Plan) => !plan.some(({ _tag }) => _tag === "Corrupt" || _tag === "Insert")
 
-  const settled = (fallbacks: SmtpPool.Options["fallbacks"]) =>
+  type Outcomes = ReadonlyArray<Result.Result<unknown, SmtpError.SmtpError>>
+  type SendEach = (pool: SmtpPool.SmtpPool["Service"]) => Effect.Effect<Outcomes>
+
+  const oneByOne: SendEach = (pool) =>
+    Effect.forEach(wanted, (name) => Effect.result(pool.send(message(name))), { concurrency: 3 })
+  const inWindows: SendEach = (pool) =>
+    Effect.map(
+      Stream.runCollect(pool.sendAll(Stream.fromIterable(wanted.map(message)))),
+      (all) => all.map(({ result }) => result)
+    )
+
+  const settled = (sendEach: SendEach, fallbacks: SmtpPool.Options["fallbacks"] = []) =>
     Effect.fnUntraced(function*(plan: Faults.Plan) {
       const server = yield* InMemory.make({ maxMessages: 4 })
       const { count, layer } = counting(server.transport)
@@ -39,9 +50,7 @@ describe("whatever the network does", () => {
           messagesPerConnection: 3,
           fallbacks
         }).pipe(Effect.provide(Layer.provide(Faults.layer(plan), layer)))
-        const outcomes = yield* Effect.forEach(wanted, (name) => Effect.result(pool.send(message(name))), {
-          concurrency: 3
-        })
+        const outcomes = yield* sendEach(pool)
         const { busy, failed, sent, underWay, waiting } = yield* pool.stats
         assert.deepStrictEqual([busy, waiting, underWay, sent + failed], [0, 0, 0, wanted.length])
         assert.strictEqual(sent, outcomes.filter(Result.isSuccess).length)
@@ -61,10 +70,14 @@ describe("whatever the network does", () => {
     })
 
   it("every message is settled once, and none that was taken is sent again", () =>
-    Effect.runPromise(FaultPlans.check(settled([]), { runs: 200 })))
+    Effect.runPromise(FaultPlans.check(settled(oneByOne), { runs: 200 })))
+
+  it("nor in windows", () => Effect.runPromise(FaultPlans.check(settled(inWindows), { runs: 200 })))
 
   it("nor through another server", () =>
-    Effect.runPromise(FaultPlans.check(settled([{ endpoint: "two.example:25", security: "plain" }]), { runs: 200 })))
+    Effect.runPromise(
+      FaultPlans.check(settled(oneByOne, [{ endpoint: "two.example:25", security: "plain" }]), { runs: 200 })
+    ))
 })
 
 describe("whatever the program does", () => {

@@ -63,6 +63,7 @@ export const open = Effect.fnUntraced(function*(
   const transport = yield* Transport
   const clock = yield* Clock.Clock
   const log = new SessionLog(options.observe, clock, options.content)
+  options.meter?.attend(log)
   const dialling = Effect.mapError(transport.open(options.peer), (error) => fromTransport(error, "Connect", false))
   const wire = yield* Effect.mapError(
     within(options.timeLimits ?? {}, "Connect", dialling),
@@ -167,6 +168,7 @@ class Driver implements Live {
         return this.exchange(instruction.say, instruction.hear)
       case "UpgradeTls":
         this.phase = "tls"
+        this.line.meter?.enter("tls")
         return Effect.match(this.line.upgradeTls(instruction.options), {
           onFailure: (reason) => Program.lost(this.line.end(reason)),
           onSuccess: Program.tls
@@ -193,6 +195,7 @@ class Driver implements Live {
       return Program.replies()
     }
     this.phase = "content"
+    line.meter?.enter("content")
     return Effect.match(line.flush("Content"), {
       onFailure: (reason) => Program.lost(line.end(reason)),
       onSuccess: () => Program.replies()

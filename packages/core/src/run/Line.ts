@@ -16,6 +16,7 @@ import * as Expect from "../wire/Expect.ts"
 import * as Reply from "../wire/Reply.ts"
 import type * as Said from "../wire/Said.ts"
 import { fromTransport } from "./Failure.ts"
+import type { Meter } from "./Meter.ts"
 import { Outbox } from "./Outbox.ts"
 import { Secrets } from "./Secrets.ts"
 import type { SessionLog } from "./SessionLog.ts"
@@ -36,6 +37,8 @@ export interface Options {
   readonly replyLimits?: Reply.Limits | undefined
   /** Extensions, by their EHLO keywords, that are taken for not offered. */
   readonly without?: ReadonlyArray<string> | undefined
+  /** Told which reply is waited for. */
+  readonly meter?: Meter | undefined
 }
 
 export class Line {
@@ -43,6 +46,7 @@ export class Line {
   readonly wire: Wire
   readonly security: Security
   readonly limits: TimeLimits
+  readonly meter: Meter | undefined
   readonly secrets = new Secrets()
   readonly outbox: Outbox
   readonly decoder: Reply.Decoder
@@ -65,6 +69,7 @@ export class Line {
     this.wire = wire
     this.security = options.security
     this.limits = options.timeLimits ?? {}
+    this.meter = options.meter
     this.outbox = new Outbox(log, this.secrets)
     this.decoder = Reply.decoder(options.replyLimits)
     this.without = options.without ?? []
@@ -229,6 +234,7 @@ export class Line {
     return Effect.suspend(() => {
       const unasked = this.unasked(step)
       if (unasked !== undefined) return Effect.fail(unasked)
+      this.meter?.awaits(step)
       return this.writeThen(step, () => this.read(step))
     })
   }

@@ -247,9 +247,14 @@ const join = (parts: ReadonlyArray<string | Uint8Array>, length: number): Uint8A
   let at = 0
   for (const part of parts) {
     if (typeof part === "string") {
-      // A character outside ASCII takes up to three octets.
-      if (out.length - at < part.length * 3) out = larger(out, at, part.length * 3)
-      at += utf8.encodeInto(part, out.subarray(at)).written
+      const { read, written } = utf8.encodeInto(part, out.subarray(at))
+      at += written
+      if (read === part.length) continue
+      // Characters outside ASCII took more than one octet.
+      const rest = utf8.encode(part.slice(read))
+      out = larger(out, at, rest.length)
+      out.set(rest, at)
+      at += rest.length
     } else {
       if (out.length - at < part.length) out = larger(out, at, part.length)
       out.set(part, at)

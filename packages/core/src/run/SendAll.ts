@@ -16,7 +16,9 @@ import { deliverAll, type Done, type Ended, type Feed, type Pending } from "../d
 import type { Reason } from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
 import type { Live } from "./Connection.ts"
+import type { Meter, Tally } from "./Meter.ts"
 import type { Message, Sent } from "./SmtpClient.ts"
+import type { Telemetry } from "./Telemetry.ts"
 
 /** Messages that are made ready ahead of the window, at a time. */
 const ahead = 64
@@ -29,10 +31,12 @@ type Ready = (message: Message) => Effect.Effect<Transaction.Message, SmtpError,
 interface Dialled {
   readonly session: Session<"ready">
   readonly connection: Live
+  readonly meter: Meter
 }
 
 /** The stream of results. */
 export const sendAll = <E, R>(
+  telemetry: Telemetry,
   dial: Effect.Effect<Dialled, SmtpError, Scope.Scope>,
   ready: Ready,
   messages: Stream.Stream<Message, E, R>
@@ -41,7 +45,7 @@ export const sendAll = <E, R>(
     Effect.fnUntraced(function*(results) {
       const input = yield* Queue.bounded<ReadonlyArray<Pending<Message>>, E | Cause.Done>(1)
       yield* Effect.forkScoped(Queue.into(fill(messages, ready, input), input))
-      yield* drain(dial, input, results)
+      yield* telemetry.sendAll((tally) => drain(dial, input, results, tally))
       yield* Queue.end(results)
     }),
     { bufferSize: buffered }
@@ -71,16 +75,18 @@ const fill = <E, R>(
 const drain = Effect.fnUntraced(function*<E>(
   dial: Effect.Effect<Dialled, SmtpError, Scope.Scope>,
   input: Queue.Dequeue<ReadonlyArray<Pending<Message>>, E | Cause.Done>,
-  results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>
+  results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>,
+  tally: Tally
 ) {
-  const feed = new Source(input, results)
+  const feed = new Source(input, results, tally)
   let left = (yield* feed.more(true)) ?? []
   // One connection after the other, until there is nothing left.
   while (left.length > 0) {
     const ended: Ended<Message> = yield* Effect.scoped(
-      Effect.flatMap(dial, ({ connection, session }) => {
+      Effect.flatMap(dial, ({ connection, meter, session }) => {
         feed.connection = connection
-        return connection.run(deliverAll(session, feed, left))
+        feed.meter = meter
+        return meter.measure("sendAll", connection.run(deliverAll(session, feed, left)))
       })
     )
     left = ended.left.length > 0 || ended.exhausted ? ended.left : (yield* feed.more(true)) ?? []
@@ -91,20 +97,26 @@ const drain = Effect.fnUntraced(function*<E>(
 class Source<E> implements Feed<Message> {
   readonly input: Queue.Dequeue<ReadonlyArray<Pending<Message>>, E | Cause.Done>
   readonly results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>
+  readonly tally: Tally
   connection: Live | undefined = undefined
+  meter: Meter | undefined = undefined
   /** Why there are no more messages, where the stream of them failed. */
   failure: Cause.Cause<E> | undefined = undefined
 
   constructor(
     input: Queue.Dequeue<ReadonlyArray<Pending<Message>>, E | Cause.Done>,
-    results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>
+    results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>,
+    tally: Tally
   ) {
     this.input = input
     this.results = results
+    this.tally = tally
   }
 
   more = (wait: boolean): Effect.Effect<ReadonlyArray<Pending<Message>> | undefined> => {
     if (!wait) return Effect.map(Queue.poll(this.input), (some) => Option.getOrElse(some, () => []))
+    this.meter?.rest()
+    this.tally.flush()
     return Effect.matchCauseEffect(Queue.take(this.input), {
       onSuccess: (some) => Effect.succeed(some),
       onFailure: (cause) => {
@@ -115,14 +127,16 @@ class Source<E> implements Feed<Message> {
     })
   }
 
-  done = (all: ReadonlyArray<Done<Message>>): Effect.Effect<void> =>
-    Queue.offerAll(
+  done = (all: ReadonlyArray<Done<Message>>): Effect.Effect<void> => {
+    for (const { given, result } of all) this.tally.add(given, result)
+    return Queue.offerAll(
       this.results,
       all.map(({ given, result }): Sent => ({
         message: given,
         result: Result.mapError(result, (reason) => this.error(reason))
       }))
     )
+  }
 
   error(reason: Reason): SmtpError {
     return this.connection?.error(reason) ?? new SmtpError({ reason, phase: "input", transcript: [] })

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import { open as openSession, type Security } from "../dialogue/Open.ts"
 import { Connection } from "../dialogue/Program.ts"
 import type { Session } from "../dialogue/Session.ts"
@@ -26,9 +27,11 @@ import * as Connections from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { sendAll } from "./SendAll.ts"
 import { type Progress, progress, type Watch } from "./Progress.ts"
+import type { Meter } from "./Meter.ts"
 import type { Observer } from "./SessionLog.ts"
 import * as SmtpConfig from "./SmtpConfig.ts"
 import * as Source from "./Source.ts"
+import { Telemetry } from "./Telemetry.ts"
 import type { TimeLimits } from "./TimeLimits.ts"
 import { type TlsOptions, Transport } from "./Transport.ts"
 
@@ -87,6 +90,8 @@ export interface Opened {
   readonly send: (message: Message) => Effect.Effect<Receipt, SmtpError>
   /** True while another message may be sent on it: see {@link Connections.Live}. */
   readonly usable: Effect.Effect<boolean>
+  /** Counts in the metrics a message that was sent on it otherwise than by `send`. */
+  readonly count: (message: Envelope.Input, result: Result.Result<Delivery, Reason.Reason>) => void
 }
 
 /**
@@ -180,6 +185,7 @@ const both = (one: Observer | undefined, other: Observer | undefined): Observer 
 interface Dialled {
   readonly session: Session<"ready">
   readonly connection: Connections.Live
+  readonly meter: Meter
 }
 
 /** A server that is silent, in `auto`, may wait for TLS: after this it is asked that way. */
@@ -190,6 +196,7 @@ const openWith = Effect.fnUntraced(function*(
   settings: Settings,
   security: Security,
   timeLimits: TimeLimits | undefined,
+  meter: Meter,
   watch: Watch | undefined
 ): Effect.fn.Return<Dialled, SmtpError, Scope.Scope | Transport> {
   const { credentials, domain, endpoint, options, tls } = settings
@@ -203,31 +210,39 @@ const openWith = Effect.fnUntraced(function*(
       timeLimits,
       without: options.without,
       observe: both(options.observe, watch?.observe),
-      content: watch?.content
+      content: watch === undefined ? meter.content : (octets) => {
+        meter.content(octets)
+        watch.content(octets)
+      },
+      meter
     })
     const session = yield* connection.run(
       openSession({ host, port, domain, security, tls, credentials, authenticator, lmtp: endpoint.protocol === "lmtp" })
     )
-    return { session, connection }
+    return { session, connection, meter }
   })
   return yield* Scope.provide(opening, scope).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
 })
 
 // `auto`: the other TLS mode where the server shows, or seems, to speak that one.
-const openAny = (settings: Settings, watch?: Watch): Effect.Effect<Dialled, SmtpError, Scope.Scope | Transport> => {
+const openAny = (
+  settings: Settings,
+  meter: Meter,
+  watch: Watch | undefined
+): Effect.Effect<Dialled, SmtpError, Scope.Scope | Transport> => {
   const { timeLimits } = settings.options
   const [first, second] = Endpoint.securities(settings.endpoint)
-  if (second === undefined) return openWith(settings, first, timeLimits, watch)
+  if (second === undefined) return openWith(settings, first, timeLimits, meter, watch)
   const probing = first === "tls" || timeLimits?.Greeting !== undefined
     ? timeLimits
     : { ...timeLimits, Greeting: silence }
-  return Effect.catch(openWith(settings, first, probing, watch), (error) => {
+  return Effect.catch(openWith(settings, first, probing, meter, watch), (error) => {
     const silent = error.reason._tag === "TimedOut" && error.reason.step === "Greeting" && first !== "tls"
-    if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits, watch)
+    if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits, meter, watch)
     return silent
       // If that is no TLS port either, the silence is the better explanation.
       ? Effect.catch(
-        openWith(settings, second, timeLimits, watch),
+        openWith(settings, second, timeLimits, meter, watch),
         (other) => Effect.fail(showsTls(other) ? other : error)
       )
       : Effect.fail(error)
@@ -270,51 +285,53 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const settings = yield* Effect.mapError(Effect.fromResult(settle(options)), invalid)
   const transport = yield* Transport
   const { host, port } = settings.endpoint
-  const attributes = { "server.address": host, "server.port": port, "network.protocol.name": "smtp" }
-
+  const telemetry = new Telemetry(settings.endpoint)
   const annotations = { "smtp.host": host, "smtp.port": port }
 
   const dialWith = (watch?: Watch) =>
-    Effect.provideService(openAny(settings, watch), Transport, transport).pipe(
-      Effect.withSpan("SmtpClient.open", { attributes }),
+    telemetry.open((meter) => openAny(settings, meter, watch)).pipe(
+      Effect.provideService(Transport, transport),
       Effect.annotateLogs(annotations)
     )
   const dial = dialWith()
 
   const ready = readies(options)
 
-  const sendOn = ({ connection, session }: Dialled) =>
-    Effect.fn("SmtpClient.send", { attributes })(function*(message: Message) {
+  const sendOn = Effect.fnUntraced(
+    function*({ connection, meter, session }: Dialled, message: Message, span: Tracer.Span) {
       const made = yield* ready(message)
-      yield* Effect.annotateCurrentSpan({
-        "smtp.recipients": made.envelope.forwardPaths.length,
-        "smtp.octets": made.body.facts.size
-      })
-      const delivery = yield* connection.run(Transaction.send(session, made))
+      if (made.body.facts.size !== undefined) span.attribute("smtp.content.size", made.body.facts.size)
+      const delivery = yield* meter.measure("send", connection.run(Transaction.send(session, made)), span)
       const receipt: Receipt = { ...delivery, transcript: yield* connection.transcript }
       return receipt
-    }, Effect.scoped)
+    },
+    Effect.scoped
+  )
 
-  const open = Effect.map(dial, (dialled): Opened => ({
-    ...dialled,
-    send: sendOn(dialled),
-    usable: dialled.connection.usable
+  const open = Effect.map(dial, ({ connection, meter, session }): Opened => ({
+    session,
+    connection,
+    send: (message) => telemetry.send(message, (span) => sendOn({ connection, meter, session }, message, span)),
+    usable: connection.usable,
+    count: (message, result) => meter.tally.add(message, result)
   }))
 
-  const send = Effect.fnUntraced(
-    function*(message: Message, watch?: Watch) {
+  const sendAlone = Effect.fnUntraced(
+    function*(message: Message, span: Tracer.Span, watch: Watch | undefined) {
       // Bad input is told before anything is opened.
       yield* envelopeOf(message)
-      return yield* sendOn(yield* watch === undefined ? dial : dialWith(watch))(message)
+      return yield* sendOn(yield* watch === undefined ? dial : dialWith(watch), message, span)
     },
     Effect.scoped,
     Effect.annotateLogs(annotations)
   )
+  const send = (message: Message, watch?: Watch) =>
+    telemetry.send(message, (span) => sendAlone(message, span, watch))
 
   return SmtpClient.of({
     send: (message) => send(message),
     sendWithProgress: (message) => progress(send, message),
-    sendAll: (messages) => sendAll(dial, ready, messages),
+    sendAll: (messages) => sendAll(telemetry, dial, ready, messages),
     open,
     use: (dialogue) =>
       Effect.scoped(
