@@ -162,7 +162,7 @@ describe("PIPELINING", () => {
             )
           )
         ))
-      assert.isTrue(success(talked).every(Result.isSuccess))
+      assert.isTrue(success(talked).every((answer) => Result.isSuccess(answer)))
     }))
 
   it.effect("at most 300 replies are waited for; as many as come, so many commands follow", () =>
