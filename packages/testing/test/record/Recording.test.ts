@@ -1,15 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Address,
-  Choose,
-  Command,
-  Connection,
-  Content,
-  Open,
-  Program,
-  Said,
-  Scram
-} from "@postern/core"
+import { Address, Choose, Command, Connection, Content, Open, Program, Said, Scram } from "@postern/core"
 import { Recording, Replay } from "@postern/testing"
 import { Effect, Exit, Result } from "effect"
 import * as fc from "fast-check"
