@@ -78,6 +78,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "Line",
     "LineEnds",
     "Md4",
+    "Meter",
     "NtlmCrypto",
     "NtlmMessage",
     "NtlmServer",
@@ -87,7 +88,8 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "SaslPrepTables",
     "ScramMessage",
     "SendAll",
-    "SessionLog"
+    "SessionLog",
+    "Telemetry"
   ],
   node: [
     "EncodedWord",

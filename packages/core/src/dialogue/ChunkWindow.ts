@@ -5,7 +5,7 @@
  */
 import * as Result from "effect/Result"
 import * as Command from "../wire/Command.ts"
-import type * as Expect from "../wire/Expect.ts"
+import * as Expect from "../wire/Expect.ts"
 import type * as Said from "../wire/Said.ts"
 import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
@@ -107,13 +107,6 @@ const conclude = Program.fn(function*(progress: Progress<unknown>, flight: Fligh
   }
   const { heard: before, reason, written } = heard.failure
   const replies = before.slice(reset)
-  if (replies.length === recipients.length + 1) {
-    const envelope = Transaction.heardEnvelope(recipients, replies)
-    if (Outcome.accepted(envelope) === 0) {
-      progress.lost = reason
-      return progress.conclude(pending, Outcome.settle(explain, envelope, "Bdat", []), undefined)
-    }
-  }
   const all = before.length + written === steps.length
-  progress.conclude(pending, Outcome.lost(recipients, replies, reason, all), reason)
+  progress.conclude(pending, Outcome.lost(explain, recipients, replies, reason, all), reason)
 })

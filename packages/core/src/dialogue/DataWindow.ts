@@ -76,7 +76,11 @@ const envelopeLost = Program.fn(function*(progress: Progress<unknown>, flight: F
   if (Result.isFailure(flight.prepared)) return
   const reason = Result.isFailure(heard) ? heard.failure.reason : progress.lost
   if (reason === undefined) return
-  progress.conclude(flight.pending, Outcome.lost(flight.prepared.success.recipients, [], reason, false), reason)
+  progress.conclude(
+    flight.pending,
+    Outcome.lost(flight.prepared.success.explain, flight.prepared.success.recipients, [], reason, false),
+    reason
+  )
 })
 
 // Hears an envelope, sends its content and with that the next envelope, which is given back.
@@ -87,7 +91,7 @@ const turn = Program.fn(function*(progress: Progress<unknown>, flight: Flight) {
   const heard = yield* Program.settled(Program.converse([], steps))
   if (Result.isFailure(heard)) {
     const { reason } = heard.failure
-    progress.conclude(pending, Outcome.lost(recipients, [], reason, false), reason)
+    progress.conclude(pending, Outcome.lost(explain, recipients, [], reason, false), reason)
     return undefined
   }
   const envelope = Transaction.heardEnvelope(recipients, heard.success)
@@ -106,7 +110,7 @@ const turn = Program.fn(function*(progress: Progress<unknown>, flight: Flight) {
   const sent = yield* Program.settled(Program.converse(say, ["Content"]))
   if (Result.isFailure(sent)) {
     const { reason, written } = sent.failure
-    progress.conclude(pending, Outcome.lost(recipients, heard.success, reason, written > 0), reason)
+    progress.conclude(pending, Outcome.lost(explain, recipients, heard.success, reason, written > 0), reason)
     return next
   }
   progress.conclude(pending, Outcome.settle(explain, envelope, "Content", sent.success), undefined)

@@ -2,7 +2,7 @@
  * What the two kinds of windows share: messages taken from a feed, results told in
  * order, and what is left when the connection ends.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Reason from "../outcome/Reason.ts"
 import * as Command from "../wire/Command.ts"
@@ -92,7 +92,8 @@ export class Progress<M> {
       return
     }
     const reason = settled.reason ?? Outcome.inCommon(settled.outcomes)
-    const again = lost !== undefined && reason._tag !== "InDoubt"
+    // What is in doubt is not sent again, and what was refused before the end stays refused.
+    const again = lost !== undefined && reason === lost
     if (!again) return this.settle(pending, Result.fail(reason))
     // Results come in order: behind a message that is sent again all others are, too. The first of them was begun.
     if (this.left.length > 0) this.left.push(pending)
@@ -146,12 +147,21 @@ export const alone = Program.fn(function*(progress: Progress<unknown>, pending: 
   progress.unsure = false
   const { message } = pending
   if (Result.isFailure(message)) return progress.settle(pending, Result.fail(message.failure))
-  const sent = yield* Program.settled(Transaction.send(progress.session, message.success))
+  const { body } = message.success
+  // What is made on the way can be had once.
+  let begun = false
+  const next = body._tag === "Blocks"
+    ? Effect.suspend(() => {
+      begun = true
+      return body.next
+    })
+    : undefined
+  const watched = body._tag === "Blocks" && next !== undefined ? { ...message.success, body: { ...body, next } } : message.success
+  const sent = yield* Program.settled(Transaction.send(progress.session, watched))
   if (Result.isSuccess(sent)) return progress.settle(pending, Result.succeed(sent.success))
   if (!Program.isLost(sent.failure)) return progress.settle(pending, Result.fail(sent.failure))
   const { reason } = sent.failure
-  // What was made on the way is gone.
-  if (message.success.body._tag === "Octets") {
+  if (!begun) {
     const settled: Outcome.Settled = { outcomes: [], reply: undefined, reason }
     return progress.conclude(pending, settled, reason)
   }

@@ -129,25 +129,34 @@ export const refusedAll = (recipients: ReadonlyArray<string>, reply: Reply, reas
 
 /**
  * The connection ended after these replies to MAIL and RCPT, and what followed: before
- * the content was written as a whole, or between that and the reply to it.
+ * the content was written as a whole, or between that and the reply to it. Who was
+ * refused until then stays refused.
  */
 export const lost = (
+  explain: Explain,
   recipients: ReadonlyArray<string>,
-  heard: ReadonlyArray<Reply>,
+  [mail, ...rcpts]: ReadonlyArray<Reply>,
   reason: Reason.Reason,
   written: boolean
 ): Settled => {
-  const [mail, ...rcpts] = heard
-  const sent = written && (mail === undefined || Expect.isYes("Mail", mail))
-  const doubtful = recipients.map((_, i) => sent && (rcpts[i] === undefined || isAccepted(rcpts[i])))
-  const inDoubt = doubt(recipients.filter((_, i) => doubtful[i]), reason)
-  const outcomes = recipients.map((recipient, i): Outcome =>
-    doubtful[i] === true
+  if (mail !== undefined && mail.code >= 400) {
+    return refusedAll(recipients, mail, explain(Expect.refused("Mail", mail), recipients))
+  }
+  const open = recipients.filter((_, i) => !isRefused(rcpts[i]))
+  const inDoubt = doubt(open, reason)
+  const outcomes = recipients.map((recipient, i): Outcome => {
+    const rcpt = rcpts[i]
+    if (rcpt !== undefined && isRefused(rcpt)) {
+      return refused(recipient, rcpt, explain(Expect.refused("Rcpt", rcpt), [recipient]))
+    }
+    return written
       ? { _tag: "InDoubt", recipient, reply: undefined, reason: inDoubt }
       : { _tag: "Deferred", recipient, reply: undefined, reason }
-  )
-  return { outcomes, reply: undefined, reason: doubtful.includes(true) ? inDoubt : reason }
+  })
+  return { outcomes, reply: undefined, reason: open.length === 0 ? inCommon(outcomes) : written ? inDoubt : reason }
 }
+
+const isRefused = (rcpt: Reply | undefined): boolean => rcpt !== undefined && rcpt.code >= 400
 
 /** The delivery to these recipients is in doubt, since the connection ended for this reason. */
 export const doubt = (recipients: ReadonlyArray<string>, reason: Reason.Reason): Reason.Of<"InDoubt"> =>

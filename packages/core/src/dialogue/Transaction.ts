@@ -155,7 +155,7 @@ const deliverPrepared = Program.fn(function*(session: Session<"ready">, message:
   for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
     const recipients = group.map((i) => message.recipients[i] ?? "")
     if (ended !== undefined) {
-      parts.push(Outcome.lost(recipients, [], ended, false))
+      parts.push(Outcome.lost(message.explain, recipients, [], ended, false))
       continue
     }
     const settled = yield* Program.settled(transact(session, message, group, recipients))
@@ -163,7 +163,7 @@ const deliverPrepared = Program.fn(function*(session: Session<"ready">, message:
       if (!Program.isLost(settled.failure)) return yield* Program.fail(settled.failure)
       lost = settled.failure
       ended = lost.reason
-      parts.push(Outcome.lost(recipients, [], ended, false))
+      parts.push(Outcome.lost(message.explain, recipients, [], ended, false))
       continue
     }
     const part = settled.success
@@ -223,7 +223,8 @@ const transact = Program.fn(
     if (Result.isFailure(first)) {
       const { heard, reason, written } = first.failure
       const sent = carries(rides) && heard.length + written === steps.length
-      return Outcome.lost(recipients, heard, reason, sent)
+      const settled = Outcome.lost(explain, recipients, heard, reason, sent)
+      return settled.reason === reason ? yield* Program.fail(first.failure) : settled
     }
     const envelope = heardEnvelope(recipients, first.success)
     const accepted = Outcome.accepted(envelope)
@@ -264,7 +265,8 @@ const transact = Program.fn(
     const { heard, reason, written } = sent.failure
     // In LMTP some recipients may have their reply already.
     if (heard.length > 0 && replies > 1) return partly(message, envelope, step, heard, reason)
-    return Outcome.lost(recipients, [envelope.mail, ...envelope.rcpts], reason, written > 0)
+    if (written === 0) return yield* Program.fail(sent.failure)
+    return Outcome.lost(explain, recipients, [envelope.mail, ...envelope.rcpts], reason, true)
   }
 )
 
@@ -332,6 +334,7 @@ const partly = (
   const head = { ...envelope, recipients: envelope.recipients.slice(0, known), rcpts: envelope.rcpts.slice(0, known) }
   const settled = Outcome.settle(explain, head, step, heard)
   const rest = Outcome.lost(
+    explain,
     envelope.recipients.slice(known),
     [envelope.mail, ...envelope.rcpts.slice(known)],
     reason,

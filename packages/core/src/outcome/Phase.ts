@@ -3,6 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import type * as Expect from "../wire/Expect.ts"
+import type { Reason } from "./Reason.ts"
 
 /** Where in a session something happened. */
 export const Phase = Schema.Literals([
@@ -36,6 +37,22 @@ const phases: Readonly<Partial<Record<Expect.Step, Phase>>> = {
   Burl: "content",
   Content: "content",
   Quit: "quit"
+}
+
+/** The phase that a reason belongs to. */
+export const phaseOfReason = (reason: Reason, current: Phase): Phase => {
+  switch (reason._tag) {
+    case "SenderRefused":
+    case "RecipientsRefused":
+      return "envelope"
+    case "ContentRefused":
+    case "InDoubt":
+      return "content"
+    default: {
+      const step = "step" in reason ? reason.step : undefined
+      return step === undefined || !Object.hasOwn(phases, step) ? current : phases[step as Expect.Step] ?? current
+    }
+  }
 }
 
 /** The phase that a step belongs to. RSET cleans up after a step: what went wrong went wrong there. */

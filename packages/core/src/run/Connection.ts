@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Program from "../dialogue/Program.ts"
 import * as Classify from "../outcome/Classify.ts"
-import { type Phase, phaseOf } from "../outcome/Phase.ts"
+import { type Phase, phaseOf, phaseOfReason } from "../outcome/Phase.ts"
 import * as Reason from "../outcome/Reason.ts"
 import type { SmtpError } from "../outcome/SmtpError.ts"
 import type * as Transcript from "../outcome/Transcript.ts"
@@ -149,7 +149,7 @@ class Driver implements Live {
     return error as Exclude<E, Expect.Refused | Reason.Reason | Program.Lost>
   }
 
-  error = (reason: Reason.Reason): SmtpError => this.log.error(reason, this.phase)
+  error = (reason: Reason.Reason): SmtpError => this.log.error(reason, phaseOfReason(reason, this.phase))
 
   known(): Classify.Known {
     const { authenticated, capabilities, tls } = this.line

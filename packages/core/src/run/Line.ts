@@ -59,8 +59,8 @@ export class Line {
   tls: TlsFacts | undefined = undefined
   capabilities: Capabilities.Capabilities | undefined = undefined
   authenticated = false
-  /** Writing failed with this, at that item: replies to what went before may still come. */
-  failed: { readonly item: number; readonly reason: Reason.Reason } | undefined = undefined
+  /** Writing failed with this: replies to what went before may still come. */
+  failed: Reason.Reason | undefined = undefined
   /** Set once nothing more may be said. */
   ended: Reason.Reason | undefined = undefined
 
@@ -188,16 +188,23 @@ export class Line {
   // Replies that end the line; a 421 does at any step (RFC 5321 §3.8).
   judge(step: Expect.Step, reply: Reply.Reply, item: number | undefined): Reason.Reason | undefined {
     if (reply.code === 421) return Reason.make("ServiceClosing", { step, reply })
-    const content = step === "Content" || step === "Bdat"
-    if (this.failed !== undefined && (item ?? 0) >= this.failed.item) {
-      // A server may judge content before its end and close: its reply explains more than the broken pipe.
-      const complete = (item ?? 0) < this.outbox.given
-      if (!content || (reply.code < 400 && !complete)) return this.failed.reason
-    }
+    const content = step === "Content" || step === "Bdat" || step === "Burl"
+    // A server may judge content before its end and close: its reply explains more than the broken pipe.
+    const early = content && reply.code >= 400
+    if (this.failed !== undefined && (item ?? 0) >= this.outbox.given && !early) return this.failed
+    if (!content) return undefined
     // A 3yz says neither yes nor no.
-    return content && Reply.isIntermediate(reply)
-      ? Reason.make("ProtocolViolation", { step, expected: "yes or no", received: Reply.render(reply) })
-      : undefined
+    if (Reply.isIntermediate(reply)) {
+      return Reason.make("ProtocolViolation", { step, expected: "yes or no", received: Reply.render(reply) })
+    }
+    // With one reply more than was asked for nobody knows which of them answers the content.
+    const more = this.outbox.awaited > 1 ? undefined : this.next ??= this.decoder.next()
+    if (more === undefined || (Result.isSuccess(more) && more.success.code === 421)) return undefined
+    return Reason.make("ProtocolViolation", {
+      step,
+      expected: "one reply for each command",
+      received: Result.isSuccess(more) ? Reply.render(more.success) : more.failure.offending
+    })
   }
 
   // What replies tell about the connection, whichever Program asked.
@@ -243,18 +250,17 @@ export class Line {
   flush(step: Expect.Step): Effect.Effect<void, Reason.Reason> {
     return this.writeThen(
       step,
-      () => this.failed === undefined ? Effect.void : this.lastWords(step, this.failed.reason)
+      () => this.failed === undefined ? Effect.void : this.lastWords(step, this.failed)
     )
   }
 
   writeThen(step: Expect.Step, next: () => Effect.Effect<void, Reason.Reason>): Effect.Effect<void, Reason.Reason> {
     return Effect.suspend(() => {
       this.log.tick()
-      const item = this.outbox.given
       const octets = this.failed === undefined ? this.outbox.take() : undefined
       if (octets === undefined) return next()
       if ("_tag" in octets) return Effect.fail(octets)
-      return Effect.flatMap(this.write(step, item, octets), () => this.writeThen(step, next))
+      return Effect.flatMap(this.write(step, octets), () => this.writeThen(step, next))
     })
   }
 
@@ -290,14 +296,14 @@ export class Line {
     })
   }
 
-  write(step: Expect.Step, item: number, octets: Uint8Array): Effect.Effect<void> {
+  write(step: Expect.Step, octets: Uint8Array): Effect.Effect<void> {
     const writing = Effect.mapError(this.wire.write(octets), (error) => fromTransport(error, step, this.greeted))
     const limit = step === "Content" || step === "Bdat" ? "ContentBlock" : step
     return Effect.andThen(
       this.log.tell,
       Effect.catch(within(this.limits, limit, writing), (reason) =>
         Effect.sync(() => {
-          this.failed = { item, reason }
+          this.failed = reason
         }))
     )
   }
@@ -312,7 +318,7 @@ export class Line {
     const { failed } = this
     const limited = failed === undefined
       ? within(this.limits, step, filling)
-      : Effect.mapError(Effect.timeout(filling, partingTime), () => failed.reason)
+      : Effect.mapError(Effect.timeout(filling, partingTime), () => failed)
     return Effect.andThen(this.log.tell, limited)
   }
 

@@ -325,8 +325,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Effect.scoped,
     Effect.annotateLogs(annotations)
   )
-  const send = (message: Message, watch?: Watch) =>
-    telemetry.send(message, (span) => sendAlone(message, span, watch))
+  const send = (message: Message, watch?: Watch) => telemetry.send(message, (span) => sendAlone(message, span, watch))
 
   return SmtpClient.of({
     send: (message) => send(message),

@@ -53,7 +53,10 @@ const refusedAtOnce = ({ letter }: Scenario, { wires }: Observation): boolean =>
   wires.some((wire) => {
     const begun = wire.findLastIndex((passed) => passed._tag === "Wrote" && /^MAIL /m.test(textOf(passed.bytes)))
     if (begun === -1) return false
-    const [mail = 0, ...rest] = Array.from(readIn(wire.slice(begun)).matchAll(/^(\d{3}) /gm), ([, code]) => Number(code))
+    const [mail = 0, ...rest] = Array.from(
+      readIn(wire.slice(begun)).matchAll(/^(\d{3}) /gm),
+      ([, code]) => Number(code)
+    )
     const rcpts = rest.slice(0, letter.to.length)
     return mail >= 400 || (rcpts.length === letter.to.length && rcpts.every((code) => code >= 400))
   })

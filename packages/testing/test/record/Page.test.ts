@@ -223,7 +223,7 @@ describe("Page.html", () => {
         "tls-exporter hidden 32 octets sealed can be read with the key",
         "to RCPT TO:<nobody@b.example> · refused for good: mailbox unavailable, or refused by policy",
         "5.1.1 is about the address",
-        "to the content · accepted for delivery"
+        "to BDAT 33 LAST · chunk accepted"
       ]
     ) assert.include(text, expected)
     assert.notInclude(page, password)

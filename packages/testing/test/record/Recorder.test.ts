@@ -56,12 +56,14 @@ describe("Recorder.layer", () => {
   })
 
   it("keeps content whole where it is asked to", async () => {
-    const made = await recorded(Effect.andThen(Effect.provide(send(), client()), recording), { content: "whole" })
-    const content = made.events.find((event) => event._tag === "ContentSent")
-    assert.strictEqual(
-      content?._tag === "ContentSent" ? Buffer.from(content.whole ?? []).toString() : undefined,
-      "Subject: hello\r\n\r\nHello.\r\n..dots\r\n.\r\n"
-    )
+    const whole = async (extensions: ReadonlyArray<string>) => {
+      const sending = Effect.andThen(Effect.provide(send(), client()), recording)
+      const made = await recorded(sending, { content: "whole" }, { ...server, extensions })
+      const content = made.events.find((event) => event._tag === "ContentSent")
+      return content?._tag === "ContentSent" ? Buffer.from(content.whole ?? []).toString() : undefined
+    }
+    assert.strictEqual(await whole(["PIPELINING"]), "Subject: hello\r\n\r\nHello.\r\n..dots\r\n.\r\n")
+    assert.strictEqual(await whole(["PIPELINING", "CHUNKING"]), "Subject: hello\r\n\r\nHello.\r\n.dots\r\n")
   })
 
   it("numbers addresses, and replays with them numbered", async () => {

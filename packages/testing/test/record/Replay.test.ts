@@ -54,7 +54,8 @@ const patient = {
   Mail: "1 day",
   Rcpt: "1 day",
   Data: "1 day",
-  Content: "1 day"
+  Content: "1 day",
+  Bdat: "1 day"
 } as const
 
 const chunked = (cuts: ReadonlyArray<number>) => (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
@@ -90,7 +91,7 @@ describe("Replay.run", () => {
   const altered: ReadonlyArray<readonly [string, Partial<SmtpClient.Message>, string]> = [
     ["another recipient", { to: ["bob@b.example", "nobody@b.example"] }, "it says something else"],
     ["another sender", { from: "eve@a.example" }, "it says something else"],
-    ["a recipient more", { to: [...message.to, "cat@c.example"] }, "it speaks out of turn"],
+    ["a recipient more", { to: [...message.to, "cat@c.example"] }, "it says something else"],
     ["other content", { content: "Subject: hello\n\nHallo.\n.dots\n" }, "it sends other content"],
     ["content of another size", { content: "Subject: hello\n\nHello!!\n.dots\n" }, "it says something else"],
     ["options", { dsn: { envelopeId: "x" } }, "it says something else"]
@@ -154,6 +155,19 @@ describe("Replay.run", () => {
     assert.include(departure.how, "the recording goes on")
     assert.strictEqual(departure.expected, "EHLO client.example\\r\\n")
     assert.deepStrictEqual(departure.before, ["S: 220 mx.example ESMTP\\r\\n"])
+  })
+
+  it("tells who speaks out of turn", async () => {
+    const { recording } = await record(send(), client())
+    const rushes = Effect.scoped(Effect.gen(function*() {
+      const { open } = yield* Transport.Transport
+      const { read, write } = yield* open({ host: "mx.example", port: 587 })
+      yield* read
+      yield* write(new TextEncoder().encode("EHLO client.example\r\nNOOP\r\n"))
+    }))
+    const departure = departureOf(await Effect.runPromiseExit(Replay.run(recording, rushes)))
+    assert.strictEqual(departure.how, "it speaks out of turn")
+    assert.strictEqual(departure.actual, "NOOP\\r\\n")
   })
 
   it("tells another order of recipients", async () => {
@@ -235,7 +249,8 @@ describe("Replay.run", () => {
   })
 
   it("repeats failures: a reset in the content, in doubt then and now", async () => {
-    for (const cut of [600, 640, 700, 760]) {
+    const tags: Array<string> = []
+    for (const cut of [30, 60, 150, 185, 250]) {
       const { exit, recording } = await record(send(), client(), {}, server, {}, [Faults.cut("sent", cut)])
       const again = await replay(recording, send(), client())
       const tag = (result: typeof exit) =>
@@ -243,7 +258,9 @@ describe("Replay.run", () => {
           ? (Result.getOrThrow(Cause.findError(result.cause)) as SmtpError.SmtpError).reason._tag
           : "sent"
       assert.strictEqual(tag(again as typeof exit), tag(exit))
+      tags.push(tag(exit))
     }
+    assert.deepStrictEqual(tags, ["ConnectionLost", "InDoubt", "InDoubt", "InDoubt", "sent"])
   })
 
   it("plays an hour at once, by its own clock", async () => {
@@ -251,8 +268,8 @@ describe("Replay.run", () => {
     const start = Date.parse("2026-03-01T10:00:00Z")
     const slow: Recording.Recording = {
       header: { ...recording.header, startedAt: "2026-03-01T10:00:00Z" },
-      // Every reply took four minutes more.
-      events: recording.events.map((event, i) => ({ ...event, at: i * 240_000 }))
+      // Every reply took five minutes more.
+      events: recording.events.map((event, i) => ({ ...event, at: i * 300_000 }))
     }
     const last = slow.events.findLast(({ _tag }) => _tag === "Received")?.at ?? 0
     assert.isAbove(last, 3_600_000)
@@ -330,12 +347,14 @@ describe("Replay.run", () => {
       (result) => Result.isFailure(result) ? result.failure.reason : result
     )
     const both = Effect.all([waits, Clock.currentTimeMillis])
-    const { exit, recording } = await record(both, client(), {}, server, {}, [Faults.stall("received", 600)])
-    const again = await replay(recording, both, client())
-    assert.isTrue(Exit.isSuccess(exit))
-    assert.include(String(exit), "TimedOut")
-    if (Exit.isSuccess(again) && Exit.isSuccess(exit)) assert.deepStrictEqual(again.value, exit.value)
-    else assert.fail(String(again))
+    for (const [at, tag] of [[300, "TimedOut"], [560, "InDoubt"]] as const) {
+      const { exit, recording } = await record(both, client(), {}, server, {}, [Faults.stall("received", at)])
+      const again = await replay(recording, both, client())
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.include(String(exit), tag)
+      if (Exit.isSuccess(again) && Exit.isSuccess(exit)) assert.deepStrictEqual(again.value, exit.value)
+      else assert.fail(String(again))
+    }
   })
 
   it("gives the same transcript each time", async () => {

@@ -5,18 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Reply } from "@postern/core"
 import { Faults } from "@postern/testing"
-import {
-  attempt,
-  type Framing,
-  framings,
-  limits,
-  measure,
-  outcomeOf,
-  parting,
-  range,
-  type Seen,
-  sound
-} from "./submission.ts"
+import { attempt, framings, limits, measure, outcomeOf, parting, range, type Seen, sound } from "./submission.ts"
 
 /** For a machine that does much else. */
 const time = 60_000
