@@ -40,6 +40,7 @@ export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
         // It needs the replies to its envelope before its content.
         if (flights.length > first) break
         progress.take()
+        yield* tell(progress)
         yield* alone(progress, pending)
         continue
       }
@@ -95,7 +96,11 @@ const said = (
 // Hears the replies of the oldest flight. `last`: nothing else is on its way.
 const conclude = Program.fn(function*(progress: Progress<unknown>, flight: Flight, last: boolean) {
   const { pending, prepared, steps } = flight
-  if (Result.isFailure(prepared)) return progress.settle(pending, Result.fail(prepared.failure))
+  if (Result.isFailure(prepared)) {
+    // Behind one that is sent again its turn comes with that.
+    if (progress.left.length > 0) return void progress.left.push(pending)
+    return progress.settle(pending, Result.fail(prepared.failure))
+  }
   const { explain, recipients } = prepared.success
   const heard = yield* Program.settled(Program.converse([], steps))
   const reset = steps[0] === "Rset" ? 1 : 0

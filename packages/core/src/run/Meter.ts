@@ -62,10 +62,11 @@ export class Tally {
   add(message: Envelope.Input, result: Result.Result<Delivery, Reason>): void {
     if (Result.isSuccess(result)) this.accept(result.success)
     else this.fail(message, result.failure)
-    if (++this.untold === together) this.flush()
+    if (this.untold >= together) this.flush()
   }
 
   accept({ outcomes }: Delivery): void {
+    this.untold++
     this.messages.accepted++
     for (const { _tag } of outcomes) this.recipients[outcomeOf[_tag]]++
   }
@@ -77,6 +78,7 @@ export class Tally {
   }
 
   count(message: Envelope.Input, outcome: Outcome, errorType: string | undefined): void {
+    this.untold++
     this.messages[outcome]++
     this.recipients[outcome] += recipients(message)
     const key = `${outcome} ${errorType}`
@@ -87,6 +89,7 @@ export class Tally {
 
   /** Tells the metrics what they do not know. */
   flush(): void {
+    if (this.untold === 0) return
     const { context, messages, telemetry, told } = this
     if (messages.accepted > this.accepted) {
       telemetry.of("messages", "accepted").updateUnsafe(messages.accepted - this.accepted, context)
@@ -121,7 +124,8 @@ export class Meter {
   since = 0
   /** Milliseconds. */
   readonly times = new Map<Phase, number>()
-  readonly marks: Array<readonly [Phase, bigint]> = []
+  /** When phases began, in milliseconds of a log. */
+  readonly marks: Array<readonly [Phase, number, SessionLog]> = []
   octets = 0
 
   constructor(telemetry: Telemetry, context: Context.Context<never>) {
@@ -149,7 +153,7 @@ export class Meter {
     this.spend(now)
     this.phase = phase
     this.since = now
-    if (this.marks.length < most) this.marks.push([phase, log.start + BigInt(Math.round(now * 1_000_000))])
+    if (this.marks.length < most) this.marks.push([phase, now, log])
   }
 
   /** Nothing is waited for until the next call of `enter`. */
@@ -191,7 +195,11 @@ export class Meter {
       telemetry.of("phases", operation, phase).updateUnsafe(milliseconds / 1000, context)
     }
     this.times.clear()
-    for (const [phase, at] of this.marks) span?.event("smtp.phase", at, { "smtp.phase": phase })
+    if (span?.sampled === true) {
+      for (const [phase, at, { start }] of this.marks) {
+        span.event("smtp.phase", start + BigInt(Math.round(at * 1_000_000)), { "smtp.phase": phase })
+      }
+    }
     this.marks.length = 0
     if (this.octets > 0) telemetry.of("bytes").updateUnsafe(this.octets, context)
     if (this.octets > 0) span?.attribute("smtp.content.written", this.octets)

@@ -124,10 +124,11 @@ export class Telemetry {
   }
 
   /** The series of a metric with these values of its attributes, made once. */
-  of(name: Name, ...values: ReadonlyArray<string | undefined>): Series {
-    const key = `${name} ${values.join(" ")}`
+  of(name: Name, first?: string, second?: string): Series {
+    const key = `${name} ${first} ${second}`
     const known = this.series.get(key)
     if (known !== undefined) return known
+    const values = [first, second]
     const { attributes: names, description, instrument, name: id, unit }: Measured = metrics[name]
     const given = names.flatMap((name, i) => values[i] === undefined ? [] : [[name, values[i]] as const])
     // Effect's exporters read the unit from an attribute.

@@ -202,9 +202,9 @@ describe("telemetry of failures", () => {
       "sessions opened 1"
     ])
     assert.include(seen.metrics, "operation.duration send RecipientsRefused 1 in 0")
-    const sender = await sent(
-      scripted(...until("Mail"), says("550 5.1.8 not you"), hears("RSET"), says("250 ok"), ...quits)
-    )
+    const sender = await sent(simulated({
+      reply: (turn) => turn._tag === "Mail" ? Reply.make(550, "not you", "5.1.8") : undefined
+    }))
     assert.include(attributes(sender.spans[0]), { "error.type": "SenderRefused", "smtp.reply.code": 550 })
   })
 
