@@ -3,9 +3,8 @@
  * server, what is told of them to a collector. `OTEL_EXPORTER_OTLP_ENDPOINT` names one that speaks
  * OTLP/HTTP; without it a small one is embedded, too, that prints what it receives.
  */
-import { Plain, SmtpClient } from "@postern/core"
+import { Mechanism, Plain, SmtpClient } from "@postern/core"
 import { NodeTransport } from "@postern/node"
-import { Mechanism } from "@postern/core"
 import { Certificates, TcpServer } from "@postern/testing"
 import { Config, Console, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -55,7 +54,6 @@ const Attributes = Schema.Array(
 )
 const Span = Schema.Struct({
   name: Schema.String,
-  kind: Schema.Number,
   spanId: Schema.String,
   parentSpanId: Schema.optional(Schema.NullOr(Schema.String)),
   startTimeUnixNano: Schema.String,
@@ -92,39 +90,43 @@ const tree = (spans: ReadonlyArray<typeof Span.Type>, parent: string | undefined
   spans
     .filter(({ parentSpanId }) => (parentSpanId ?? undefined) === parent)
     .toSorted((a, b) => Number(BigInt(a.startTimeUnixNano) - BigInt(b.startTimeUnixNano)))
-    .flatMap((span) => {
-      const milliseconds = Number(BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano)) / 1e6
-      const line = `${"  ".repeat(depth)}${span.name} ${milliseconds.toFixed(1)} ms ${shown(span.attributes)}`
-      return [line.trimEnd(), ...tree(spans, span.spanId, depth + 1)]
-    })
+    .flatMap((span) => [line(span, depth)].concat(tree(spans, span.spanId, depth + 1)))
 
-/** A collector on loopback: what comes is kept by its path until somebody looks. */
+const line = ({ attributes, endTimeUnixNano, name, startTimeUnixNano }: typeof Span.Type, depth: number): string => {
+  const milliseconds = Number(BigInt(endTimeUnixNano) - BigInt(startTimeUnixNano)) / 1e6
+  return `${"  ".repeat(depth)}${name} ${milliseconds.toFixed(1)} ms ${shown(attributes)}`.trimEnd()
+}
+
+interface Collector {
+  readonly url: string
+  /** What came: its path, and its body. */
+  readonly received: ReadonlyArray<readonly [string, string]>
+  readonly close: () => void
+}
+
+/** A collector on loopback. */
 const collector = Effect.acquireRelease(
-  Effect.callback<
-    { readonly url: string; readonly bodies: ReadonlyArray<readonly [string, string]>; readonly close: () => void }
-  >(
-    (resume) => {
-      const bodies: Array<readonly [string, string]> = []
-      const server = createServer((request, response) => {
-        void text(request).then((body) => {
-          bodies.push([request.url ?? "", body])
-          response.setHeader("content-type", "application/json").end("{}")
-        })
+  Effect.callback<Collector>((resume) => {
+    const received: Array<readonly [string, string]> = []
+    const server = createServer((request, response) => {
+      void text(request).then((body) => {
+        received.push([request.url ?? "", body])
+        return response.setHeader("content-type", "application/json").end("{}")
       })
-      server.listen(0, "127.0.0.1", () => {
-        const { port } = server.address() as AddressInfo
-        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, bodies, close: () => server.close() }))
-      })
-    }
-  ),
+    })
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo
+      resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, received, close: () => server.close() }))
+    })
+  }),
   ({ close }) => Effect.sync(close)
 )
 
 /** Everything the embedded collector received, in words. */
 const collected = Effect.gen(function*() {
-  const { bodies, url } = yield* collector
+  const { received, url } = yield* collector
   yield* exporting(url)
-  const of = (path: string) => bodies.flatMap(([to, body]) => to === path ? [body] : [])
+  const of = (path: string) => received.flatMap(([to, body]) => to === path ? [body] : [])
   const traces = yield* Effect.forEach(of("/v1/traces"), (body) => decodeTraces(body))
   const spans = traces.flatMap(({ resourceSpans }) =>
     resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))

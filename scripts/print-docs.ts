@@ -70,6 +70,8 @@ const samples: { readonly [T in Reason.Tag]: Omit<Reason.Of<T>, "_tag"> } = {
   RecipientsRefused: { recipients: ["<nobody@b.example>"], replies: [Reply.make(550, "no such user", "5.1.1")] },
   ContentRefused: { reply: Reply.make(550, "this looks like spam", "5.7.1") },
   TooLarge: { size: 20_000_000, limit: 10_485_760, reply: undefined },
+  LimitReached: { limit: "MAILMAX", most: 100 },
+  Draining: { detail: "the pool is drained" },
   ContentUnavailable: { detail: "ENOENT: no such file or directory, open 'message.eml'" },
   InDoubt: { recipients: ["<ben@b.example>"], detail: "the server closed the connection" }
 }

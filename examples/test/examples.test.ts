@@ -2,14 +2,17 @@
  * Every example runs, and says what its text promises.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { ConfigProvider, Effect, Result } from "effect"
 import { spawnSync } from "node:child_process"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { fileURLToPath } from "node:url"
 import * as AutomaticAuthentication from "../automatic-authentication.ts"
 import * as ConnectionModes from "../connection-modes.ts"
 import * as OwnDialogue from "../own-dialogue.ts"
 import * as OwnMechanism from "../own-mechanism.ts"
 import * as RelayDenied from "../relay-denied.ts"
+import * as Telemetry from "../telemetry.ts"
 
 describe("examples", () => {
   it.live("automatic authentication with user and password", () =>
@@ -57,6 +60,45 @@ describe("examples", () => {
   it.live("a mechanism of one's own", () =>
     Effect.map(OwnMechanism.main, (result) => {
       assert.deepStrictEqual(result, { identity: "ann", mechanism: "X-BACKWARDS" })
+    }))
+
+  it.live("spans and metrics, exported and collected", () =>
+    Effect.map(
+      Effect.provide(Telemetry.main, ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))),
+      (lines) => {
+        const shown = lines.join("\n").replaceAll(/ \d+\.\d ms/g, "")
+        assert.include(
+          shown,
+          ["  newsletter", "    SmtpClient.send smtp.recipients=1 smtp.content.size=70"].join("\n")
+        )
+        assert.match(shown, /\n {4}SmtpClient\.sendAll smtp\.messages\.accepted=2 smtp\.messages\.refused=1/)
+        assert.match(shown, /\n {6}SmtpClient\.open tls\.protocol\.name=tls tls\.protocol\.version=1\.3/)
+        assert.include(lines, "  smtp.client.messages smtp.outcome=accepted 3 {message}")
+        assert.include(lines, "  smtp.client.messages smtp.outcome=refused error.type=RecipientsRefused 1 {message}")
+        assert.include(lines, "  smtp.client.active_sessions 0 {session}")
+      }
+    ))
+
+  it.live("spans and metrics, exported to a collector of one's own", () =>
+    Effect.gen(function*() {
+      const paths = new Set<string>()
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<ReturnType<typeof createServer>>((resume) => {
+          const server = createServer((request, response) => {
+            paths.add(request.url ?? "")
+            request.resume().on("end", () => response.end("{}"))
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const lines = yield* Effect.provide(
+        Telemetry.main,
+        ConfigProvider.layer(ConfigProvider.fromEnvRecord({ OTEL_EXPORTER_OTLP_ENDPOINT: url }))
+      )
+      assert.deepStrictEqual(lines, [`Exported to ${url}`])
+      assert.includeMembers([...paths], ["/v1/traces", "/v1/metrics"])
     }))
 })
 

@@ -23,6 +23,8 @@ export type Body =
     readonly _tag: "Blocks"
     /** The next block; undefined at the end. */
     readonly next: Effect.Effect<Uint8Array | undefined, Reason.Reason>
+    /** The first block, before any is taken. */
+    readonly peek: Effect.Effect<Uint8Array | undefined, Reason.Reason>
     readonly facts: Known
     readonly binary: boolean
   }
@@ -81,11 +83,20 @@ export const nothing: Said.Content = Said.content(Content.blocks(new Uint8Array(
 export const stream = Program.fn(
   function*(body: Body & { readonly _tag: "Blocks" }, framing: Content.Framing, sevenBit: boolean, replies: number) {
     const encoder = Content.encoder(framing)
+    const inspect = Content.inspector()
+    const unfit = (block: Uint8Array | undefined): Reason.Reason | undefined => {
+      if (block === undefined || body.binary) return undefined
+      const { eightBit, longestLine } = inspect(block)
+      if (sevenBit && eightBit) return missing("8BITMIME", "the content has octets above 127")
+      return longestLine > Content.longestLine
+        ? missing("BINARYMIME", `a line of the content has more than ${Content.longestLine} octets`)
+        : undefined
+    }
     const safe = (block: Uint8Array) => body.binary ? block : encoder.push(block)
     let unheard = 0
     for (;;) {
       const made = yield* Program.result(Program.perform(body.next))
-      const problem = Result.isFailure(made) ? made.failure : unfit(made.success, sevenBit)
+      const problem = Result.isFailure(made) ? made.failure : unfit(made.success)
       if (problem !== undefined) {
         // After BDAT the server waits for a command: the transaction can be given up. After DATA it cannot.
         if (unheard > 0) yield* Program.converse([], ["Bdat"])
@@ -129,7 +140,5 @@ const heardChunk = Program.gen(function*() {
   return reply !== undefined && reply.code >= 400 ? reply : undefined
 })
 
-const unfit = (block: Uint8Array | undefined, sevenBit: boolean): Reason.Reason | undefined =>
-  sevenBit && block !== undefined && Content.measure(block).eightBit
-    ? Reason.make("ExtensionMissing", { extension: "8BITMIME", because: "the content has octets above 127" })
-    : undefined
+const missing = (extension: string, because: string): Reason.Of<"ExtensionMissing"> =>
+  Reason.make("ExtensionMissing", { extension, because })

@@ -11,7 +11,7 @@ import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
 import { alone, feed, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
-import * as Transaction from "./Transaction.ts"
+import * as Transaction from "./OneTransaction.ts"
 
 /** Messages that are on their way at a time, at most. */
 const most = 100
@@ -45,6 +45,7 @@ export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
         continue
       }
       progress.take()
+      progress.budget.mails--
       flights.push(flight)
       if (Result.isFailure(flight.prepared)) continue
       const lost = yield* Program.settled(Program.converse(said(flight.prepared.success, flight.steps), []))
@@ -55,6 +56,7 @@ export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
     const flight = flights[first]
     if (flight === undefined) {
       yield* tell(progress)
+      if (progress.unsure && progress.lost === undefined) yield* Program.settled(Program.exchange(Command.rset))
       return progress.ended()
     }
     first++
@@ -73,7 +75,7 @@ const size = ({ prepared }: Flight): number =>
 
 // Undefined where the message cannot be said as a whole before its replies.
 const take = (progress: Progress<unknown>, pending: Pending<unknown>, outstanding: boolean): Flight | undefined => {
-  const prepared = prepare(progress, pending)
+  const prepared = progress.cautious ? undefined : prepare(progress, pending)
   if (prepared === undefined) return undefined
   if (Result.isFailure(prepared)) return { pending, prepared, steps: [] }
   const { body, groups, policy, rcpts } = prepared.success

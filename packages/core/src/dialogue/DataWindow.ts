@@ -10,7 +10,7 @@ import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
 import { alone, feed, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
-import * as Transaction from "./Transaction.ts"
+import * as Transaction from "./OneTransaction.ts"
 
 /** Delivers one message after the other, or one by one where the server has no PIPELINING. */
 export const inTurn = Program.fn(function*(progress: Progress<unknown>) {
@@ -44,6 +44,7 @@ export const inTurn = Program.fn(function*(progress: Progress<unknown>) {
         progress.settle(pending, Result.fail(flight.prepared.failure))
         continue
       }
+      progress.budget.mails--
       const lost = yield* Program.settled(Program.converse(envelopeSaid(flight), []))
       if (Result.isFailure(lost)) progress.lost = lost.failure.reason
       current = flight
@@ -56,7 +57,7 @@ export const inTurn = Program.fn(function*(progress: Progress<unknown>) {
 
 // Undefined where DATA must wait for the replies to the envelope, or nothing may be said before its time.
 const envelopeOf = (progress: Progress<unknown>, pending: Pending<unknown>): Flight | undefined => {
-  const prepared = prepare(progress, pending)
+  const prepared = progress.cautious ? undefined : prepare(progress, pending)
   if (prepared === undefined) return undefined
   if (Result.isFailure(prepared)) return { pending, prepared, steps: [] }
   const { session } = progress
@@ -123,5 +124,6 @@ const following = (progress: Progress<unknown>): Flight | undefined => {
   const flight = pending === undefined ? undefined : envelopeOf(progress, pending)
   if (flight === undefined || Result.isFailure(flight.prepared)) return undefined
   progress.take()
+  progress.budget.mails--
   return flight
 }

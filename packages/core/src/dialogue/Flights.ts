@@ -18,6 +18,8 @@ export interface Pending<M> {
   /** The message, or why it is none. */
   readonly message: Result.Result<Transaction.Message, Reason.Reason>
   readonly attempts: number
+  /** What other sessions did for it, and the recipients that are left. */
+  readonly begun?: { readonly parts: ReadonlyArray<Outcome.Settled>; readonly rest: ReadonlyArray<number> } | undefined
 }
 
 /** A message, and what became of it. */
@@ -48,36 +50,39 @@ export interface Ended<M> {
 export class Progress<M> {
   readonly feed: Feed<M>
   readonly session: Session<"ready">
-  readonly limit: number
+  readonly budget: Transaction.Budget
   batch: ReadonlyArray<Pending<M>> = []
   at = 0
-  taken = 0
   exhausted = false
   results: Array<Done<M>> = []
   left: Array<Pending<M>> = []
   lost: Reason.Reason | undefined = undefined
   /** Nobody knows whether a transaction is open: RSET goes before the next. */
   unsure = false
+  /** The connection may have ended unnoticed: the first message finds out before its content goes out. */
+  cautious: boolean
+  /** The session takes nothing more by the server's limits. */
+  full = false
 
-  constructor(session: Session<"ready">, feed: Feed<M>, begun: ReadonlyArray<Pending<M>>) {
+  constructor(session: Session<"ready">, feed: Feed<M>, begun: ReadonlyArray<Pending<M>>, cautious: boolean) {
     this.session = session
     this.feed = feed
     this.batch = begun
-    this.limit = session.facts.capabilities?.limits?.mailMax ?? Number.POSITIVE_INFINITY
+    this.budget = Transaction.budget(session)
+    this.cautious = cautious
   }
 
   get next(): Pending<M> | undefined {
-    return this.taken < this.limit ? this.batch[this.at] : undefined
+    return this.full || this.budget.mails < 1 ? undefined : this.batch[this.at]
   }
 
   /** True when more may be asked for. */
   get hungry(): boolean {
-    return !this.exhausted && this.taken < this.limit && this.at === this.batch.length
+    return !this.exhausted && !this.full && this.budget.mails >= 1 && this.at === this.batch.length
   }
 
   take(): void {
     this.at++
-    this.taken++
   }
 
   settle(pending: Pending<M>, result: Done<M>["result"]): void {
@@ -134,9 +139,11 @@ export interface Flight {
 /** The next message as it stands on this session; undefined where it has to be converted first. */
 export const prepare = (
   { session }: Progress<unknown>,
-  { message }: Pending<unknown>
+  { begun, message }: Pending<unknown>
 ): Flight["prepared"] | undefined => {
   if (Result.isFailure(message)) return Result.fail(message.failure)
+  // What other sessions began, and what has to be counted by domains, goes alone.
+  if (begun !== undefined || session.facts.capabilities?.limits?.rcptDomainMax !== undefined) return undefined
   const prepared = Transaction.prepare(session, message.success)
   return Transaction.convertible(message.success, prepared) ? undefined : prepared
 }
@@ -145,26 +152,43 @@ export const prepare = (
 export const alone = Program.fn(function*(progress: Progress<unknown>, pending: Pending<unknown>) {
   if (progress.unsure) yield* Program.settled(Program.exchange(Command.rset))
   progress.unsure = false
-  const { message } = pending
+  const { begun, message } = pending
   if (Result.isFailure(message)) return progress.settle(pending, Result.fail(message.failure))
-  const { body } = message.success
-  // What is made on the way can be had once.
-  let begun = false
-  const next = body._tag === "Blocks"
-    ? Effect.suspend(() => {
-      begun = true
-      return body.next
-    })
-    : undefined
-  const watched = body._tag === "Blocks" && next !== undefined ? { ...message.success, body: { ...body, next } } : message.success
-  const sent = yield* Program.settled(Transaction.send(progress.session, watched))
-  if (Result.isSuccess(sent)) return progress.settle(pending, Result.succeed(sent.success))
-  if (!Program.isLost(sent.failure)) return progress.settle(pending, Result.fail(sent.failure))
-  const { reason } = sent.failure
-  if (!begun) {
-    const settled: Outcome.Settled = { outcomes: [], reply: undefined, reason }
-    return progress.conclude(pending, settled, reason)
+  const source = onceOnly(message.success)
+  const sending = progress.cautious ? { ...source.message, cautious: true } : source.message
+  progress.cautious = false
+  const attempted = yield* Program.settled(
+    Transaction.attempt(progress.session, sending, progress.budget, begun?.rest)
+  )
+  if (Result.isFailure(attempted)) {
+    const reason = Program.isLost(attempted.failure) ? attempted.failure.reason : attempted.failure
+    if (Program.isLost(attempted.failure)) progress.lost = reason
+    return progress.settle(pending, Result.fail(reason))
   }
-  progress.lost = reason
-  progress.settle(pending, Result.fail(reason))
+  const { lost, recipients, rest } = attempted.success
+  const parts = [...begun?.parts ?? [], ...attempted.success.parts]
+  if (lost !== undefined) progress.lost = lost.reason
+  if (rest.length > 0 && lost === undefined) {
+    progress.full = true
+    progress.left.push({ ...pending, begun: { parts, rest } })
+    return
+  }
+  const { outcomes, reason, reply } = Outcome.merge(recipients, parts)
+  // What is made on the way can be had once.
+  const again = lost !== undefined && !source.begun() && parts.length === 1
+  progress.conclude(pending, { outcomes, reply, reason }, again ? lost.reason : undefined)
 })
+
+// Content that is made on the way, and whether that has begun.
+const onceOnly = (
+  message: Transaction.Message
+): { readonly message: Transaction.Message; readonly begun: () => boolean } => {
+  const { body } = message
+  if (body._tag !== "Blocks") return { message, begun: () => false }
+  let begun = false
+  const next = Effect.suspend(() => {
+    begun = true
+    return body.next
+  })
+  return { message: { ...message, body: { ...body, next } }, begun: () => begun }
+}

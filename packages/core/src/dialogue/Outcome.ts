@@ -120,6 +120,16 @@ const refused = (recipient: string, reply: Reply, reason: Reason.Reason): Outcom
   reason
 })
 
+/** Nobody gets it since some were refused, which were to be accepted all. */
+export const refusedSome = (explain: Explain, { rcpts, recipients }: Envelope): Settled => {
+  const outcomes = recipients.flatMap((recipient, i): ReadonlyArray<Outcome> => {
+    const rcpt = rcpts[i]
+    if (rcpt === undefined || isAccepted(rcpt)) return []
+    return [refused(recipient, rcpt, explain(Expect.refused("Rcpt", rcpt), [recipient]))]
+  })
+  return { outcomes, reply: undefined, reason: inCommon(outcomes) }
+}
+
 /** Nobody is accepted, for one reason. */
 export const refusedAll = (recipients: ReadonlyArray<string>, reply: Reply, reason: Reason.Reason): Settled => ({
   outcomes: recipients.map((recipient) => refused(recipient, reply, reason)),

@@ -83,6 +83,10 @@ const bodyOf = (
 ): Result.Result<string | undefined, Reason.Of<"ExtensionMissing">> => {
   if (binary) return Result.succeed("BINARYMIME")
   if (longest > longestLine) {
+    // What is no line to SMTP is none of its business in binary content.
+    if (capabilities?.chunking === true && Capabilities.has(capabilities, "BINARYMIME")) {
+      return Result.succeed("BINARYMIME")
+    }
     return missing("BINARYMIME", `a line of the content has ${longest} octets, and ${longestLine} are allowed`)
   }
   if (eightBit === false) return Result.succeed(undefined)

@@ -14,16 +14,18 @@ export type { Done, Ended, Feed, Pending } from "./Flights.ts"
 /**
  * Delivers messages within a session until there are no more, the server takes no more
  * (MAILMAX, RFC 9422), or the connection ends. `begun` are those left by another
- * connection.
+ * connection. On a connection that was idle be `cautious`: the first message finds out
+ * whether it still is there before its content goes out.
  */
 export const deliverAll = <M>(
   session: Session<"ready">,
   feed: Feed<M>,
-  begun: ReadonlyArray<Pending<M>>
+  begun: ReadonlyArray<Pending<M>>,
+  cautious = false
 ): Program.Program<Ended<M>> => {
   const { capabilities, lmtp } = session.facts
   const chunks = capabilities?.pipelining === true && capabilities.chunking && lmtp !== true
   // Inside, a window does not look at what it was given.
-  const progress = new Progress(session, feed, begun) as unknown as Progress<unknown>
+  const progress = new Progress(session, feed, begun, cautious) as unknown as Progress<unknown>
   return (chunks ? inChunks : inTurn)(progress) as unknown as Program.Program<Ended<M>>
 }

@@ -217,7 +217,7 @@ export const catalogue: Catalogue = {
   },
   RecipientsRefused: {
     fault: "refusal",
-    retry: (r) => r.replies.some(({ code }) => code < 500) ? "later" : "never",
+    retry: (r) => r.replies.some(({ code }) => code >= 400 && code < 500) ? "later" : "never",
     problem: (r) => `refused for ${list(r.recipients)}: ${list(r.replies.map(render))}`,
     advice: "Check the addresses: the server knows no such mailbox or does not take mail for it."
   },
@@ -242,6 +242,18 @@ export const catalogue: Catalogue = {
     retry: "never",
     problem: ({ detail }) => `the content could not be had: ${detail}`,
     advice: "See to what the content comes from: nothing of the message was delivered."
+  },
+  LimitReached: {
+    fault: "server",
+    retry: "now",
+    problem: ({ limit, most }) => `the server takes no more in this session (${limit}=${most})`,
+    advice: "Send to the rest on another connection; `SmtpClient.send` and `sendAll` do."
+  },
+  Draining: {
+    fault: "you",
+    retry: "later",
+    problem: ({ detail }) => `no new messages are taken: ${detail}`,
+    advice: "Send with another client or pool: this one is being shut down."
   },
   InDoubt: {
     fault: "network",

@@ -41,7 +41,7 @@ interface Rule {
   readonly reason: (it: Case) => Reason.Reason
 }
 
-const transaction: ReadonlySet<string> = new Set(["Mail", "Rcpt", "Data", "Content", "Bdat", "Burl"])
+const transaction: ReadonlySet<string> = new Set(["Mail", "Rcpt", "Data", "Content", "Bdat"])
 
 // Not "relay" within an address or host name, nor Postfix's "User unknown in relay recipient table".
 // The words real servers use when they do not relay (Postfix, Exim, Sendmail, Exchange, qmail, Courier, hMailServer, …).

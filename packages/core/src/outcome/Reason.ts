@@ -147,6 +147,13 @@ export const TooLarge = Schema.TaggedStruct("TooLarge", {
   limit: Schema.UndefinedOr(Schema.Int),
   reply: Schema.UndefinedOr(Reply)
 })
+/** More than the server takes in one session (RFC 9422): another session takes the rest. */
+export const LimitReached = Schema.TaggedStruct("LimitReached", {
+  limit: Schema.Literals(["MAILMAX", "RCPTDOMAINMAX"]),
+  most: Schema.Int
+})
+/** Nothing new is taken: who sends is being shut down. */
+export const Draining = Schema.TaggedStruct("Draining", { detail: Schema.String })
 /** The content could not be had: the stream, file or conversion it comes from failed. */
 export const ContentUnavailable = Schema.TaggedStruct("ContentUnavailable", { detail: Schema.String })
 /** The content was handed over and the connection ended before the reply: it may have been delivered. */
@@ -180,6 +187,8 @@ export const Reason = Schema.Union([
   ContentRefused,
   TooLarge,
   ContentUnavailable,
+  LimitReached,
+  Draining,
   InDoubt
 ])
 /** Why something went wrong. */

@@ -23,7 +23,7 @@ import type * as Expect from "../wire/Expect.ts"
 import type * as Said from "../wire/Said.ts"
 import { fromTransport } from "./Failure.ts"
 import { Line, type Options as LineOptions } from "./Line.ts"
-import { type Observer, SessionLog } from "./SessionLog.ts"
+import { type Observer, SessionLog, type Watch } from "./SessionLog.ts"
 import { timeLimit, type TimeLimits, within } from "./TimeLimits.ts"
 import { type Peer, Transport } from "./Transport.ts"
 
@@ -32,8 +32,8 @@ export interface Options extends LineOptions {
   readonly peer: Peer
   /** Told every event as it happens. */
   readonly observe?: Observer | undefined
-  /** Told how many octets of content are about to be written, block by block. */
-  readonly content?: ((octets: number) => void) | undefined
+  /** Told every event, too, and octets of content before they are written. */
+  readonly watch?: Watch | undefined
 }
 
 /** A {@link Program.Connection} that also shows what was said. */
@@ -43,10 +43,15 @@ export interface Live {
   readonly transcript: Effect.Effect<Transcript.Transcript>
   /**
    * True while another dialogue may be had: not after the connection was lost, ended by
-   * 421 or QUIT, or left in the middle of a dialogue, and not when the server closed it
-   * or said something unasked in the meantime.
+   * 421 or QUIT, left in the middle of a dialogue, or made another's by EHLO, AUTH,
+   * STARTTLS or XCLIENT after the first dialogue, and not when the server closed it or
+   * said something unasked in the meantime.
    */
   readonly usable: Effect.Effect<boolean>
+  /** Milliseconds since the server last said something. */
+  readonly quietFor: Effect.Effect<number>
+  /** Has events and octets of content told to this watch, too, while the effect runs. */
+  readonly watched: <A, E, R>(watch: Watch | undefined, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** The error that a reason is on this connection. */
   readonly error: (reason: Reason.Reason) => SmtpError
 }
@@ -62,7 +67,8 @@ export const open = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Live, SmtpError, Scope.Scope | Transport> {
   const transport = yield* Transport
   const clock = yield* Clock.Clock
-  const log = new SessionLog(options.observe, clock, options.content)
+  const log = new SessionLog(options.observe, clock, options.meter?.content)
+  log.watch = options.watch
   options.meter?.attend(log)
   const dialling = Effect.mapError(transport.open(options.peer), (error) => fromTransport(error, "Connect", false))
   const wire = yield* Effect.mapError(
@@ -83,6 +89,8 @@ class Driver implements Live {
   readonly limits: TimeLimits
   readonly turn = Semaphore.makeUnsafe(1)
   phase: Phase = "greeting"
+  /** `line.changes` after the first dialogue, which opens the session. */
+  first: number | undefined = undefined
 
   constructor(log: SessionLog, line: Line, limits: TimeLimits) {
     this.log = log
@@ -126,6 +134,7 @@ class Driver implements Live {
       standing = run.resume(answer)
     }
     const { result } = standing
+    this.first ??= this.line.changes
     return Effect.flatMap(
       this.leave,
       () => Result.isSuccess(result) ? Effect.succeed(result.success) : Effect.fail(this.dress(result.failure))
@@ -202,9 +211,23 @@ class Driver implements Live {
     })
   }
 
+  readonly quietFor: Effect.Effect<number> = Effect.sync(() => {
+    this.log.tick()
+    return this.log.at() - this.line.heardAt
+  })
+
+  watched = <A, E, R>(watch: Watch | undefined, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    watch === undefined ? effect : Effect.suspend(() => {
+      this.log.watch = watch
+      return Effect.onExit(effect, () =>
+        Effect.sync(() => {
+          this.log.watch = undefined
+        }))
+    })
+
   readonly usable: Effect.Effect<boolean> = Effect.suspend(() => {
     const { line } = this
-    if (!line.idle) return Effect.succeed(false)
+    if (!line.idle || line.changes !== this.first) return Effect.succeed(false)
     // What is there without waiting; a read that is interrupted has taken nothing.
     const arrived = Effect.raceFirst(Effect.option(line.wire.read), Effect.succeed(undefined))
     return Effect.map(arrived, (octets) => {

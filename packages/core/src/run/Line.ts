@@ -59,6 +59,10 @@ export class Line {
   tls: TlsFacts | undefined = undefined
   capabilities: Capabilities.Capabilities | undefined = undefined
   authenticated = false
+  /** How often the session became another: by EHLO, TLS, AUTH or XCLIENT. */
+  changes = 0
+  /** When the server last said something. */
+  heardAt = 0
   /** Writing failed with this: replies to what went before may still come. */
   failed: Reason.Reason | undefined = undefined
   /** Set once nothing more may be said. */
@@ -218,6 +222,7 @@ export class Line {
       const answer = Expect.read(said, reply)
       this.know(Result.isSuccess(answer) ? answer.success : undefined)
     }
+    if (changing.has(step)) this.changes++
     if (reply.code === 235) this.authenticated = true
     if (step === "Data") this.outbox.owed = "content"
     if (step === "StartTls") this.outbox.owed = "handshake"
@@ -324,6 +329,7 @@ export class Line {
 
   received(octets: Uint8Array): Reason.Reason | undefined {
     this.log.tick()
+    this.heardAt = this.log.at()
     if (this.opening.length < tellsTls) {
       this.opening = concatBytes(this.opening, octets)
       if (looksLikeTls(this.opening)) {
@@ -362,6 +368,16 @@ export class Line {
     })
   }
 }
+
+const changing: ReadonlySet<Expect.Step> = new Set<Expect.Step>([
+  "Ehlo",
+  "Helo",
+  "Lhlo",
+  "StartTls",
+  "Auth",
+  "AuthResponse",
+  "Xclient"
+])
 
 /** Octets that tell whether a server speaks TLS. */
 const tellsTls = 2

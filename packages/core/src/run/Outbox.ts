@@ -167,7 +167,7 @@ export class Outbox {
     const { upcoming } = this
     if (upcoming !== undefined) {
       this.octets += upcoming.length
-      this.log.content?.(upcoming.length)
+      this.log.content(upcoming.length)
     }
     const step = this.blocks?.next()
     this.upcoming = step?.done === false ? step.value : undefined

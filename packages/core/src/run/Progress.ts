@@ -7,20 +7,21 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { SmtpError } from "../outcome/SmtpError.ts"
 import type * as Transcript from "../outcome/Transcript.ts"
+import * as Content from "../wire/Content.ts"
+import type { Watch } from "./SessionLog.ts"
 import type { Message, Receipt } from "./SmtpClient.ts"
+
+export type { Watch } from "./SessionLog.ts"
 
 /** One step of the way. */
 export type Progress =
   | { readonly _tag: "Event"; readonly event: Transcript.Event }
-  /** So many octets of content are written, framing included; `size` is that of the content where it is known. */
+  /**
+   * So many octets of content are written, doubled dots and the end of data included; `size` is that of the content
+   * without these, where it is known.
+   */
   | { readonly _tag: "Content"; readonly octets: number; readonly size: number | undefined }
   | { readonly _tag: "Done"; readonly receipt: Receipt }
-
-/** Told of events and of content that is written. */
-export interface Watch {
-  readonly observe: (event: Transcript.Event) => Effect.Effect<void>
-  readonly content: (octets: number) => void
-}
 
 /**
  * Sends while the stream is read. Where its reader is slow, steps in between are left
@@ -49,9 +50,9 @@ export const progress = (
 /** Steps that wait for the reader. */
 const kept = 64
 
-const sizeOf = (content: Message["content"]): number | undefined =>
-  content instanceof Uint8Array
-    ? content.length
-    : typeof content === "object" && "size" in content
-    ? content.size
-    : undefined
+// As SIZE counts it: dots that are doubled and the end of data come on top.
+const sizeOf = (content: Message["content"]): number | undefined => {
+  if (typeof content === "string") return Content.measure(new TextEncoder().encode(content)).size
+  if (content instanceof Uint8Array) return Content.measure(content).size
+  return "size" in content ? content.size : undefined
+}

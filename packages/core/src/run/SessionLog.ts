@@ -13,11 +13,19 @@ import * as Transcript from "../outcome/Transcript.ts"
 /** Told every event as it happens. */
 export type Observer = (event: Transcript.Event) => Effect.Effect<void>
 
+/** Told of events and of content that is written. */
+export interface Watch {
+  readonly observe: Observer
+  readonly content: (octets: number) => void
+}
+
 /** The log of one connection. */
 export class SessionLog {
   readonly observe: Observer | undefined
   /** Told how many octets of content are about to be written, block by block. */
-  readonly content: ((octets: number) => void) | undefined
+  readonly counted: ((octets: number) => void) | undefined
+  /** For one operation on the connection. */
+  watch: Watch | undefined = undefined
   readonly clock: Clock.Clock
   readonly start: bigint
   now: number | undefined = undefined
@@ -26,13 +34,9 @@ export class SessionLog {
   untold: Array<Transcript.Event> = []
   logged = true
 
-  constructor(
-    observe: Observer | undefined,
-    clock: Clock.Clock,
-    content: ((octets: number) => void) | undefined = undefined
-  ) {
+  constructor(observe: Observer | undefined, clock: Clock.Clock, counted: ((octets: number) => void) | undefined) {
     this.observe = observe
-    this.content = content
+    this.counted = counted
     this.clock = clock
     this.start = clock.currentTimeNanosUnsafe()
   }
@@ -51,7 +55,13 @@ export class SessionLog {
   record(event: Transcript.Event): void {
     if (this.events.length === 2 * Transcript.kept) this.events = this.events.slice(-Transcript.kept)
     this.events.push(event)
-    if (this.logged || this.observe !== undefined) this.untold.push(event)
+    if (this.logged || this.observe !== undefined || this.watch !== undefined) this.untold.push(event)
+  }
+
+  /** So many octets of content are about to be written. */
+  content(octets: number): void {
+    this.counted?.(octets)
+    this.watch?.content(octets)
   }
 
   /** Looks whether anyone reads what is logged at level Debug: otherwise nothing is prepared for it. */
@@ -61,11 +71,12 @@ export class SessionLog {
 
   /** Logs at level Debug what happened since, and tells the observer. */
   readonly tell: Effect.Effect<void> = Effect.suspend(() => {
-    const { observe, untold } = this
+    const { observe, untold, watch } = this
+    if (untold.length === 0) return Effect.void
     this.untold = []
     return Effect.forEach(untold, (event) => {
-      const logged = Effect.logDebug("smtp", event)
-      return observe === undefined ? logged : Effect.andThen(logged, observe(event))
+      const told = Effect.andThen(Effect.logDebug("smtp", event), observe?.(event) ?? Effect.void)
+      return watch === undefined ? told : Effect.andThen(told, watch.observe(event))
     }, { discard: true })
   })
 

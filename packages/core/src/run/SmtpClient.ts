@@ -26,9 +26,9 @@ import * as Envelope from "../wire/Envelope.ts"
 import * as Connections from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import { sendAll } from "./SendAll.ts"
-import { type Progress, progress, type Watch } from "./Progress.ts"
+import { type Progress, progress } from "./Progress.ts"
 import type { Meter } from "./Meter.ts"
-import type { Observer } from "./SessionLog.ts"
+import type { Observer, Watch } from "./SessionLog.ts"
 import * as SmtpConfig from "./SmtpConfig.ts"
 import * as Source from "./Source.ts"
 import { Telemetry } from "./Telemetry.ts"
@@ -87,7 +87,7 @@ export interface Opened {
   readonly session: Session<"ready">
   readonly connection: Connections.Live
   /** Sends one message on this connection; as `send` of the client otherwise. */
-  readonly send: (message: Message) => Effect.Effect<Receipt, SmtpError>
+  readonly send: (message: Message, watch?: Watch) => Effect.Effect<Receipt, SmtpError>
   /** True while another message may be sent on it: see {@link Connections.Live}. */
   readonly usable: Effect.Effect<boolean>
   /** Counts in the metrics a message that was sent on it otherwise than by `send`. */
@@ -179,14 +179,14 @@ const settle = (options: Options): Result.Result<Settings, Reason.Of<"InvalidInp
     return { options, endpoint, domain, tls, credentials: options.credentials ?? fromUrl }
   })
 
-const both = (one: Observer | undefined, other: Observer | undefined): Observer | undefined =>
-  one === undefined || other === undefined ? one ?? other : (event) => Effect.andThen(one(event), other(event))
-
 interface Dialled {
   readonly session: Session<"ready">
   readonly connection: Connections.Live
   readonly meter: Meter
 }
+
+/** Milliseconds for which a connection need not be asked whether it is still there before content goes out. */
+const fresh = 1000
 
 /** A server that is silent, in `auto`, may wait for TLS: after this it is asked that way. */
 const silence = "15 seconds" as const
@@ -209,11 +209,8 @@ const openWith = Effect.fnUntraced(function*(
       security,
       timeLimits,
       without: options.without,
-      observe: both(options.observe, watch?.observe),
-      content: watch === undefined ? meter.content : (octets) => {
-        meter.content(octets)
-        watch.content(octets)
-      },
+      observe: options.observe,
+      watch,
       meter
     })
     const session = yield* connection.run(
@@ -259,8 +256,8 @@ const envelopeOf = (message: Message): Effect.Effect<Envelope.Envelope, SmtpErro
     ({ field, problem }) => invalid(Reason.make("InvalidInput", { what: `"${field}" of the envelope`, problem }))
   )
 
-// From what a caller gives to what a transaction takes.
-const readies = ({ convert }: Options) => {
+/** From what a caller gives to what a transaction takes. */
+export const ready = ({ convert }: Pick<Options, "convert">) => {
   const converting: Transaction.Convert | undefined = convert
     && ((content) =>
       Effect.mapError(
@@ -277,6 +274,28 @@ const readies = ({ convert }: Options) => {
   })
 }
 
+// What is more than a session takes goes through another, as long as each takes some (RFC 9422).
+const throughSessions = Effect.fnUntraced(function*(
+  message: Message,
+  send: (message: Message) => Effect.Effect<Receipt, SmtpError>
+): Effect.fn.Return<Receipt, SmtpError> {
+  const to = Array.isArray(message.to) ? message.to as ReadonlyArray<Envelope.To> : [message.to as Envelope.To]
+  let receipt = yield* send(message)
+  for (let waiting = waitingOf(receipt); waiting.length > 0;) {
+    const further = yield* send({ ...message, to: waiting.flatMap((i) => to[i] ?? []) })
+    const outcomes = [...receipt.outcomes]
+    waiting.forEach((i, at) => outcomes.splice(i, 1, ...further.outcomes.slice(at, at + 1)))
+    receipt = { ...further, reply: receipt.reply, outcomes }
+    const left = waitingOf(receipt)
+    if (left.length === waiting.length) return receipt
+    waiting = left
+  }
+  return receipt
+})
+
+const waitingOf = ({ outcomes }: Delivery): ReadonlyArray<number> =>
+  outcomes.flatMap((outcome, i) => outcome._tag === "Deferred" && outcome.reason._tag === "LimitReached" ? [i] : [])
+
 /**
  * Makes a client. Fails with `InvalidInput` when an option is unusable: nothing is
  * opened to find that out.
@@ -288,20 +307,23 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const telemetry = new Telemetry(settings.endpoint)
   const annotations = { "smtp.host": host, "smtp.port": port }
 
-  const dialWith = (watch?: Watch) =>
+  const dialWith = (watch: Watch | undefined) =>
     telemetry.open((meter) => openAny(settings, meter, watch)).pipe(
       Effect.provideService(Transport, transport),
       Effect.annotateLogs(annotations)
     )
-  const dial = dialWith()
+  const dial = dialWith(undefined)
 
-  const ready = readies(options)
+  const readied = ready(options)
 
   const sendOn = Effect.fnUntraced(
     function*({ connection, meter, session }: Dialled, message: Message, span: Tracer.Span) {
-      const made = yield* ready(message)
+      const made = yield* readied(message)
       if (made.body.facts.size !== undefined) span.attribute("smtp.content.size", made.body.facts.size)
-      const delivery = yield* meter.measure("send", connection.run(Transaction.send(session, made)), span)
+      // The server may have ended what was idle.
+      const cautious = (yield* connection.quietFor) > fresh
+      const sending = connection.run(Transaction.send(session, cautious ? { ...made, cautious } : made))
+      const delivery = yield* meter.measure("send", sending, span)
       const receipt: Receipt = { ...delivery, transcript: yield* connection.transcript }
       return receipt
     },
@@ -311,7 +333,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const open = Effect.map(dial, ({ connection, meter, session }): Opened => ({
     session,
     connection,
-    send: (message) => telemetry.send(message, (span) => sendOn({ connection, meter, session }, message, span)),
+    send: (message, watch) =>
+      connection.watched(
+        watch,
+        telemetry.send(message, (span) => sendOn({ connection, meter, session }, message, span))
+      ),
     usable: connection.usable,
     count: (message, result) => meter.tally.add(message, result)
   }))
@@ -320,7 +346,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     function*(message: Message, span: Tracer.Span, watch: Watch | undefined) {
       // Bad input is told before anything is opened.
       yield* envelopeOf(message)
-      return yield* sendOn(yield* watch === undefined ? dial : dialWith(watch), message, span)
+      return yield* throughSessions(
+        message,
+        (some) => Effect.scoped(Effect.flatMap(dialWith(watch), (dialled) => sendOn(dialled, some, span)))
+      )
     },
     Effect.scoped,
     Effect.annotateLogs(annotations)
@@ -330,7 +359,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   return SmtpClient.of({
     send: (message) => send(message),
     sendWithProgress: (message) => progress(send, message),
-    sendAll: (messages) => sendAll(telemetry, dial, ready, messages),
+    sendAll: (messages) => sendAll(telemetry, dial, readied, messages),
     open,
     use: (dialogue) =>
       Effect.scoped(

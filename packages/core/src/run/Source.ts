@@ -57,7 +57,7 @@ export const body = (
   const facts = sized === undefined ? {} : { size: sized.size }
   return Effect.map(
     Effect.flatMap(Effect.scope, Scope.fork),
-    (scope): Body.Body => ({ _tag: "Blocks", next: blocks(stream, scope), facts, binary })
+    (scope): Body.Body => ({ _tag: "Blocks", ...peekable(blocks(stream, scope)), facts, binary })
   )
 }
 
@@ -105,6 +105,25 @@ const blocks = (
     })
   })
   return more
+}
+
+// The first block may be looked at before it is taken.
+const peekable = (more: Effect.Effect<Uint8Array | undefined, Reason.Reason>) => {
+  let first: { readonly block: Uint8Array | undefined } | undefined
+  return {
+    peek: Effect.suspend(() =>
+      first !== undefined ? Effect.succeed(first.block) : Effect.map(more, (block) => {
+        first = { block }
+        return block
+      })
+    ),
+    next: Effect.suspend(() => {
+      if (first === undefined) return more
+      const { block } = first
+      first = undefined
+      return Effect.succeed(block)
+    })
+  }
 }
 
 const problem = (cause: Cause.Cause<unknown>): string => {

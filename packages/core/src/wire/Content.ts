@@ -183,6 +183,27 @@ export interface Facts {
   readonly canonical: boolean
 }
 
+/** Looks at content piece by piece: whether an octet above 127 was among it, and how long its longest line is until now. */
+export const inspector = (): (octets: Uint8Array) => Pick<Facts, "eightBit" | "longestLine"> => {
+  let eightBit = false
+  let longestLine = 0
+  // Of the line that is not at its end.
+  let length = 0
+  return (octets) => {
+    let start = 0
+    if (
+      scan(octets, (at) => {
+        longestLine = Math.max(longestLine, length + at - start)
+        length = 0
+        start = at + 1
+      })
+    ) eightBit = true
+    length += octets.length - start
+    longestLine = Math.max(longestLine, length)
+    return { eightBit, longestLine }
+  }
+}
+
 /** The longest line that every server takes, without its CRLF. */
 export const longestLine = 998
 

@@ -209,6 +209,16 @@ describe("limits that the server names", () => {
       assert.isAtLeast((yield* sessions).length, 4)
     }))
 
+  it.effect.each(pipelined)("a message of several transactions that was not begun goes out on a further connection (%s)", (way) =>
+    Effect.gen(function*() {
+      const { client, inbox } = yield* site(way, { maxMessages: 2, limits: { rcptMax: 1 } })
+      const to = ["ben@b.example", "cat@b.example"]
+      const results = yield* sendAll(client, [letter(0), letter(1), letter(2, { to })])
+      assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
+      exact(results, yield* inbox)
+      assert.lengthOf(yield* inbox, 4)
+    }))
+
   it.effect.each(everyWay)("streams that were not begun go out on a further connection, too (%s)", (way) =>
     Effect.gen(function*() {
       const { client, inbox } = yield* site(way, { maxMessages: 1 })

@@ -87,7 +87,7 @@ const fault: fc.Arbitrary<Faults.Fault> = fc.oneof(
 const slow: fc.Arbitrary<Faults.Fault> = fc.oneof(
   fc.tuple(side, fc.integer({ min: 1, max: 50 })).map((given) => Faults.split(...given)),
   fc.constantFrom(1, 1000).map((millis) => Faults.merge(millis)),
-  fc.tuple(side, fc.constantFrom(1, 100)).map((given) => Faults.lag(...given))
+  fc.tuple(side, fc.constant(1)).map((given) => Faults.lag(...given))
 )
 
 interface Case {
@@ -124,7 +124,10 @@ const overrule = (said: Case["said"]): Overrule => {
   let turns = 0
   return (turn) => {
     const now = turns++
-    return turn._tag === "Quit" ? undefined : said.find((each) => each.turn === now)?.by
+    const by = said.find((each) => each.turn === now)?.by
+    // RSET is refused by no server (RFC 5321 §4.1.1.5): with that, nothing more can be known.
+    const refusesReset = turn._tag === "Rset" && by !== "drop" && by?.code !== 421
+    return turn._tag === "Quit" || refusesReset ? undefined : by
   }
 }
 
@@ -179,7 +182,9 @@ describe("sendAll", () => {
         assert.isUndefined(seen.failure)
         for (const sent of seen.results) {
           tally.count(tag(sent))
-          assert.notInclude(["InDoubt", "ConnectionLost", "TimedOut", "OutOfSequence", "ServiceClosing"], tag(sent))
+          assert.notInclude(["InDoubt", "ConnectionLost", "TimedOut", "OutOfSequence"], tag(sent))
+          // One that takes more transactions than a connection has room for ends with that.
+          if (one.server.limits === undefined) assert.notStrictEqual(tag(sent), "ServiceClosing")
         }
       }),
       parameters(200)
