@@ -84,6 +84,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "NtlmMessage",
     "NtlmServer",
     "OAuth",
+    "OneTransaction",
     "Outbox",
     "SaslPrepTables",
     "ScramMessage",

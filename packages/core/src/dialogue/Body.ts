@@ -99,7 +99,7 @@ export const stream = Program.fn(
       const problem = Result.isFailure(made) ? made.failure : unfit(made.success)
       if (problem !== undefined) {
         // After BDAT the server waits for a command: the transaction can be given up. After DATA it cannot.
-        if (unheard > 0) yield* Program.converse([], ["Bdat"])
+        if (unheard > 0) yield* Program.settled(Program.converse([], ["Bdat"]))
         return yield* Program.fail(problem)
       }
       const block = Result.isSuccess(made) ? made.success : undefined
@@ -117,7 +117,7 @@ export const stream = Program.fn(
       const refusal = yield* heardChunk
       unheard--
       if (refusal !== undefined) {
-        yield* Program.converse([], ["Bdat"])
+        yield* Program.settled(Program.converse([], ["Bdat"]))
         return [refusal]
       }
     }
@@ -128,15 +128,25 @@ export const stream = Program.fn(
       )
     }
     const last = Said.chunk(body.binary ? new Uint8Array(0) : encoder.end(), true, replies)
-    const steps = Array<Expect.Step>(replies).fill("Bdat")
-    if (unheard === 0) return yield* Program.converse([last], steps)
-    const [before, ...end] = yield* Program.converse([last], ["Bdat", ...steps])
-    return before !== undefined && before.code >= 400 ? [before] : end
+    if (unheard === 0) return yield* Program.converse([last], Said.steps(last))
+    const heard = yield* Program.settled(Program.converse([last], ["Bdat", ...Said.steps(last)]))
+    const [before, ...end] = Result.isSuccess(heard) ? heard.success : heard.failure.heard
+    if (before !== undefined && before.code >= 400) return [before]
+    if (Result.isSuccess(heard)) return end
+    // Of the last chunk: without that nothing was taken.
+    const { written } = heard.failure
+    return yield* Program.fail({
+      ...heard.failure,
+      heard: end,
+      written: before === undefined ? Math.max(0, written - 1) : written
+    })
   }
 )
 
 const heardChunk = Program.gen(function*() {
-  const [reply] = yield* Program.converse([], ["Bdat"])
+  const heard = yield* Program.settled(Program.converse([], ["Bdat"]))
+  if (Result.isFailure(heard)) return yield* Program.fail({ ...heard.failure, written: 0 })
+  const [reply] = heard.success
   return reply !== undefined && reply.code >= 400 ? reply : undefined
 })
 

@@ -10,7 +10,7 @@ import type * as Said from "../wire/Said.ts"
 import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
-import { alone, feed, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
+import { alone, feed, fillGap, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
 import * as Transaction from "./OneTransaction.ts"
 
 /** Messages that are on their way at a time, at most. */
@@ -55,6 +55,10 @@ export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
     }
     const flight = flights[first]
     if (flight === undefined) {
+      if (progress.gap !== undefined) {
+        yield* fillGap(progress)
+        continue
+      }
       yield* tell(progress)
       if (progress.unsure && progress.lost === undefined) yield* Program.settled(Program.exchange(Command.rset))
       return progress.ended()
@@ -110,7 +114,7 @@ const conclude = Program.fn(function*(progress: Progress<unknown>, flight: Fligh
     const replies = reset === 0 ? heard.success : heard.success.slice(reset)
     const settled = Outcome.settle(explain, Transaction.heardEnvelope(recipients, replies), "Bdat", replies.slice(-1))
     if (last) progress.unsure = settled.reply === undefined
-    return progress.conclude(pending, settled, undefined)
+    return progress.landed(pending, prepared.success, settled)
   }
   const { heard: before, reason, written } = heard.failure
   const replies = before.slice(reset)

@@ -9,7 +9,7 @@ import type * as Said from "../wire/Said.ts"
 import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
-import { alone, feed, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
+import { alone, feed, fillGap, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
 import * as Transaction from "./OneTransaction.ts"
 
 /** Delivers one message after the other, or one by one where the server has no PIPELINING. */
@@ -23,6 +23,10 @@ export const inTurn = Program.fn(function*(progress: Progress<unknown>) {
       return progress.ended()
     }
     if (current === undefined) {
+      if (progress.gap !== undefined) {
+        yield* fillGap(progress)
+        continue
+      }
       if (progress.hungry) {
         yield* tell(progress)
         yield* feed(progress, true)
@@ -114,7 +118,7 @@ const turn = Program.fn(function*(progress: Progress<unknown>, flight: Flight) {
     progress.conclude(pending, Outcome.lost(explain, recipients, heard.success, reason, written > 0), reason)
     return next
   }
-  progress.conclude(pending, Outcome.settle(explain, envelope, "Content", sent.success), undefined)
+  progress.landed(pending, prepared.success, Outcome.settle(explain, envelope, "Content", sent.success))
   return next
 })
 

@@ -63,6 +63,10 @@ export class Progress<M> {
   cautious: boolean
   /** The session takes nothing more by the server's limits. */
   full = false
+  /** A message some of whose recipients need another transaction: it comes when nothing else is on its way. */
+  gap: Gap<M> | undefined = undefined
+  /** Results of the messages behind it. */
+  behind: Array<Done<M>> = []
 
   constructor(session: Session<"ready">, feed: Feed<M>, begun: ReadonlyArray<Pending<M>>, cautious: boolean) {
     this.session = session
@@ -73,12 +77,16 @@ export class Progress<M> {
   }
 
   get next(): Pending<M> | undefined {
-    return this.full || this.budget.mails < 1 ? undefined : this.batch[this.at]
+    return this.open ? this.batch[this.at] : undefined
+  }
+
+  get open(): boolean {
+    return !this.full && this.gap === undefined && this.budget.mails >= 1
   }
 
   /** True when more may be asked for. */
   get hungry(): boolean {
-    return !this.exhausted && !this.full && this.budget.mails >= 1 && this.at === this.batch.length
+    return !this.exhausted && this.open && this.at === this.batch.length
   }
 
   take(): void {
@@ -86,7 +94,16 @@ export class Progress<M> {
   }
 
   settle(pending: Pending<M>, result: Done<M>["result"]): void {
-    this.results.push({ given: pending.given, result })
+    const results = this.gap === undefined ? this.results : this.behind
+    results.push({ given: pending.given, result })
+  }
+
+  /** From the outcome of a message that went as a whole to its result, or to another transaction for some. */
+  landed(pending: Pending<M>, prepared: Transaction.Prepared, settled: Outcome.Settled): void {
+    const again = settled.reply === undefined || this.gap !== undefined ? [] : Outcome.tooMany(settled)
+    if (again.length === 0) return this.conclude(pending, settled, undefined)
+    const rest = prepared.recipients.flatMap((recipient, i) => again.includes(recipient) ? [i] : [])
+    this.gap = { pending, settled, rest }
   }
 
   // From a transaction's outcome to the message's result: what was not begun in earnest is begun again, once.
@@ -110,6 +127,39 @@ export class Progress<M> {
     return { left: [...this.left, ...this.batch.slice(this.at)], exhausted: this.exhausted, lost: this.lost }
   }
 }
+
+interface Gap<M> {
+  readonly pending: Pending<M>
+  /** With those who were too many among the deferred. */
+  readonly settled: Outcome.Settled
+  readonly rest: ReadonlyArray<number>
+}
+
+/** The message some of whose recipients need another transaction gets one, now that nothing is on its way. */
+export const fillGap = Program.fn(function*(progress: Progress<unknown>) {
+  const { behind, budget, gap, session } = progress
+  if (gap === undefined) return
+  progress.gap = undefined
+  progress.behind = []
+  const { pending, rest, settled } = gap
+  const outcomes = [...settled.outcomes]
+  if (progress.lost === undefined && Result.isSuccess(pending.message)) {
+    const attempted = yield* Program.settled(Transaction.attempt(session, pending.message.success, budget, rest))
+    if (Result.isSuccess(attempted)) {
+      const found = attempted.success.parts.flatMap((part) => part.outcomes)
+      for (const i of rest) {
+        const recipient = outcomes[i]?.recipient
+        const outcome = found.find((each) => each.recipient === recipient)
+        if (outcome !== undefined) outcomes.splice(i, 1, outcome)
+      }
+    }
+    progress.lost = Result.isFailure(attempted)
+      ? Program.isLost(attempted.failure) ? attempted.failure.reason : undefined
+      : attempted.success.lost?.reason
+  }
+  progress.conclude(pending, { ...settled, outcomes }, undefined)
+  progress.results.push(...behind)
+})
 
 /** Takes more from the feed; without waiting there may be none as yet. */
 export const feed = Program.fn(function*(progress: Progress<unknown>, wait: boolean) {

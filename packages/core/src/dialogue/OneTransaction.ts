@@ -77,7 +77,9 @@ export const transact = Program.fn(
     const commands = [message.mail, ...group.flatMap((i) => rcpts[i] ?? [])]
     const steps = envelopeSteps(group.length, rides)
     const first = yield* Program.settled(
-      Program.converse(rides === undefined ? commands : [...commands, rides], steps)
+      session.facts.capabilities?.pipelining === true
+        ? Program.converse(rides === undefined ? commands : [...commands, rides], steps)
+        : stepByStep(commands, steps)
     )
     if (Result.isFailure(first)) {
       const { heard, reason, written } = first.failure
@@ -128,6 +130,15 @@ export const transact = Program.fn(
   }
 )
 
+// Without PIPELINING there is no need to say RCPT behind a refused MAIL.
+const stepByStep = Program.fn(function*(commands: ReadonlyArray<Said.Said>, steps: ReadonlyArray<Expect.Step>) {
+  const [mail] = yield* Program.converse(commands.slice(0, 1), ["Mail"])
+  if (mail === undefined || !Expect.isYes("Mail", mail)) return mail === undefined ? [] : [mail]
+  const rcpts = yield* Program.settled(Program.converse(commands.slice(1), steps.slice(1)))
+  if (Result.isSuccess(rcpts)) return [mail, ...rcpts.success]
+  return yield* Program.fail({ ...rcpts.failure, heard: [mail, ...rcpts.failure.heard] })
+})
+
 /** The steps that an envelope is answered by, and what rides with it. */
 export const envelopeSteps = (recipients: number, rides: Said.Said | undefined): ReadonlyArray<Expect.Step> => {
   const steps: Array<Expect.Step> = ["Mail"]
@@ -161,7 +172,7 @@ const handOver = (
   { facts }: Session<"ready">,
   { body, way }: Prepared,
   replies: number
-): Program.Program<ReadonlyArray<Reply>, Reason.Reason> => {
+): Program.Program<ReadonlyArray<Reply>, Reason.Reason | Program.Lost> => {
   const steps = Array<Expect.Step>(replies).fill(Body.stepOf(way))
   switch (body._tag) {
     case "Url":

@@ -5,7 +5,7 @@
 import * as Reason from "../outcome/Reason.ts"
 import * as EnhancedStatus from "../wire/EnhancedStatus.ts"
 import * as Expect from "../wire/Expect.ts"
-import type { Reply } from "../wire/Reply.ts"
+import { render, type Reply } from "../wire/Reply.ts"
 
 /**
  * What became of one recipient: `Accepted` when the server took the message for it,
@@ -87,10 +87,16 @@ export const settle = (
   content: ReadonlyArray<Reply>
 ): Settled => {
   const { mail, rcpts, recipients } = envelope
+  const [only] = content
+  if (step !== "Data" && only !== undefined && Expect.isYes(step, only) && accepted(envelope) === 0) {
+    // Content that nobody was to get is taken: which reply is the answer to what?
+    const received = render(only)
+    const reason = Reason.make("ProtocolViolation", { step, expected: "a refusal, as nobody was accepted", received })
+    return lost(explain, recipients, [], reason, true)
+  }
   if (!Expect.isYes("Mail", mail)) {
     return refusedAll(recipients, mail, explain(Expect.refused("Mail", mail), recipients))
   }
-  const [only] = content
   // One reason for all, made once. Where nobody was accepted the content was refused for that.
   const common = content.length === 1 && only !== undefined && !Expect.isYes(step, only) && accepted(envelope) > 0
     ? explain(Expect.refused(step, only), acceptedOf(envelope))

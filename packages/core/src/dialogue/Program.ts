@@ -372,7 +372,7 @@ export interface Rehearsal<A, E> {
 /**
  * Runs a Program against answers, with no runtime and no connection. Answers are given
  * as a list or as a function of the instruction; when there is none (`undefined`) the
- * rehearsal stops there. What is said without waiting for a reply needs no answer.
+ * rehearsal stops there. In a list, replies may stand together or apart. What is said without waiting for a reply needs no answer.
  *
  * @example
  * ```ts
@@ -388,8 +388,7 @@ export const rehearse = <A, E, R>(
   answers: ReadonlyArray<Answer> | ((instruction: Instruction, said: ReadonlyArray<Rehearsed>) => Answer | undefined)
 ): Rehearsal<A, E> => {
   const said: Array<Rehearsed> = []
-  let taken = 0
-  const next = typeof answers === "function" ? answers : () => answers[taken++]
+  const next = typeof answers === "function" ? answers : inOrder(answers)
   const run = begin(program)
   let { standing } = run
   while (standing._tag === "Asks") {
@@ -402,6 +401,24 @@ export const rehearse = <A, E, R>(
     standing = run.resume(answer)
   }
   return { end: standing.result, said, pending: undefined }
+}
+
+// Replies may be given together that are asked for apart, and the other way round.
+const inOrder = (answers: ReadonlyArray<Answer>) => {
+  const rest = [...answers]
+  return (instruction: Instruction): Answer | undefined => {
+    const answer = rest.shift()
+    if (instruction._tag !== "Exchange" || answer?._tag !== "Replies" || answer.lost !== undefined) return answer
+    const heard = [...answer.replies]
+    const { length } = instruction.hear
+    for (let more = rest[0]; heard.length < length && more?._tag === "Replies"; more = rest[0]) {
+      rest.shift()
+      heard.push(...more.replies)
+      if (more.lost !== undefined) return lost(more.lost.reason, heard, more.lost.written)
+    }
+    if (heard.length > length) rest.unshift(replies(...heard.splice(length)))
+    return heard.length < length ? undefined : replies(...heard)
+  }
 }
 
 /** The answer to `Exchange`: a reply for each step that is to be heard. */

@@ -99,6 +99,21 @@ const unanswered = (
   return [...said.flatMap(({ instruction }) => asked(instruction)), ...asked(instruction)].slice(answered)
 }
 
+/** The replies to the last MAIL and DATA. */
+const lastOf = (said: ReadonlyArray<Program.Rehearsed>) => {
+  let mail: number | undefined
+  let data: number | undefined
+  for (const { answer, instruction } of said) {
+    if (instruction._tag !== "Exchange" || answer._tag !== "Replies") continue
+    if (instruction.say.some(({ _tag }) => _tag === "Content")) data = undefined
+    for (const [i, step] of instruction.hear.entries()) {
+      if (step === "Mail") mail = answer.replies[i]?.code
+      if (step === "Data") data = answer.replies[i]?.code
+    }
+  }
+  return { mail, data }
+}
+
 /** Every reply to each step, and every way for the connection to end in between; after that nothing comes. */
 const menu: Explore.Menu = (instruction, said) => {
   if (instruction._tag === "Perform") {
@@ -109,15 +124,20 @@ const menu: Explore.Menu = (instruction, said) => {
   const ended = said.find(({ answer }) => answer._tag === "Replies" && answer.lost !== undefined)?.answer
   if (ended?._tag === "Replies" && ended.lost !== undefined) return [Program.lost(ended.lost.reason)]
   const waiting = unanswered(said, instruction)
+  // A line on which content is owed takes nothing else.
+  const { data, mail } = lastOf(said)
+  if (instruction.say[0]?._tag === "Mail" && data === 354 && mail !== 250) return [Program.lost(closed)]
   const lost: Array<Program.Answer> = []
   let heard: ReadonlyArray<ReadonlyArray<Reply.Reply>> = [[]]
   for (const [i, step] of hear.entries()) {
     // Nothing of the rest was written, all of it, or all but the last that was said.
     const first = waiting.findIndex((said) => said === waiting[hear.length - 1])
     for (const before of heard) {
-      for (const written of new Set([0, Math.max(0, first - i), hear.length - i])) {
+      // What has one of its replies was written.
+      for (const written of new Set(i > first ? [hear.length - i] : [0, first - i, hear.length - i])) {
         lost.push(Program.lost(closed, before, written))
       }
+      if (i > first) continue
       const reply = Reply.make(421, "closing", "4.3.2")
       lost.push(Program.lost(Reason.make("ServiceClosing", { step, reply }), before))
     }
@@ -139,7 +159,8 @@ const isLast = (said: Said.Said): boolean =>
 const isNothing = (said: Said.Said): boolean =>
   said._tag === "Content" && Array.from(said.blocks, (block) => new TextDecoder().decode(block)).join("") === ".\r\n"
 
-const line = (said: Said.Said): string => said._tag === "Chunk" || said._tag === "Content" ? said._tag : CommandLine.render(said)
+const line = (said: Said.Said): string =>
+  said._tag === "Chunk" || said._tag === "Content" ? said._tag : CommandLine.render(said)
 
 // A server's view: what was said is answered in order.
 const judge = (
@@ -154,7 +175,8 @@ const judge = (
   let mail: Reply.Reply | undefined
   let rcpts: Array<{ readonly name: string; readonly reply: Reply.Reply | undefined }> = []
   // The server waits for content; a transaction may be open; a chunk was refused; nothing more is said or heard.
-  let [owed, dirty, spoiled, over] = [false, false, false, false]
+  let [owed, dirty, spoiled, over, begun] = [false, false, false, false, false]
+  const nothing = (said: Said.Said) => !begun && isNothing(said)
   const queue: Array<{ readonly said: Said.Said; readonly nth: number }> = []
   const mailed = () => mail === undefined || Expect.isYes("Mail", mail)
   const good = () => rcpts.filter(({ reply }) => reply === undefined || Expect.isYes("Rcpt", reply))
@@ -162,6 +184,7 @@ const judge = (
     mail = reply
     rcpts = []
     spoiled = false
+    begun = false
     dirty = true
   }
   const name = (said: Said.Line) => CommandLine.render(said).replace("RCPT TO:", "")
@@ -173,12 +196,15 @@ const judge = (
       if (!owed && said._tag === "Content") problem ??= "content that nobody waits for"
       if (said._tag === "Mail" && dirty && !early) problem ??= "MAIL within a transaction that failed, without RSET"
       const content = said._tag === "Content" || said._tag === "Chunk" || said._tag === "Burl"
-      if (content && !isNothing(said)) {
+      if (said._tag === "Content" && !said.end) begun = true
+      if (content && !nothing(said)) {
         const open = queue.filter(({ said }) => said._tag === "Rcpt").length
         if (early && !rides) problem ??= `${line(said)} before the replies to its envelope`
         if (early && policy === "all" && open > 1) problem ??= "content before it is known whether all are accepted"
         if (!early && (!mailed() || good().length === 0)) problem ??= "content for nobody"
-        if (!early && policy === "all" && good().length < rcpts.length) problem ??= "content though not all are accepted"
+        if (!early && policy === "all" && good().length < rcpts.length) {
+          problem ??= "content though not all are accepted"
+        }
       }
       if (said._tag === "Content" && said.end) owed = false
       const replies = said._tag === "Chunk" || said._tag === "Content" ? said.replies : 1
@@ -194,7 +220,7 @@ const judge = (
       else if (said._tag === "Data") owed = positive
       else if (said._tag === "Rset") dirty = false
       else if (!isLast(said)) spoiled ||= !positive
-      else if (isNothing(said)) dirty = false
+      else if (nothing(said)) dirty = false
       else {
         const those = lmtp ? good().slice(nth, nth + 1) : good()
         if (positive && mailed() && !spoiled) accepted.push(...those.map(({ name }) => name))
@@ -208,7 +234,7 @@ const judge = (
     for (const { nth, said } of queue.splice(0, answer.lost.written)) {
       if (said._tag === "Mail") begin(undefined)
       if (said._tag === "Rcpt") rcpts.push({ name: name(said), reply: undefined })
-      if (!isLast(said) || isNothing(said) || !mailed() || spoiled) continue
+      if (!isLast(said) || nothing(said) || !mailed() || spoiled) continue
       doubtful.push(...(lmtp ? good().slice(nth, nth + 1) : good()).map(({ name }) => name))
     }
   }
@@ -237,7 +263,7 @@ describe.each(Object.entries(kinds))("a message by %s", (name, { body, session }
         assert.isNotEmpty(accepted)
         assert.strictEqual(reply.code, 250)
         tally.set("sent", (tally.get("sent") ?? 0) + 1)
-        return
+        return undefined
       }
       const { failure } = end
       const tag = Program.isLost(failure) ? failure.reason._tag : failure._tag
@@ -245,6 +271,7 @@ describe.each(Object.entries(kinds))("a message by %s", (name, { body, session }
       assert.deepStrictEqual(accepted, [], `accepted, and it failed with ${tag}`)
       const reported = !Program.isLost(failure) && failure._tag === "InDoubt" ? failure.recipients : []
       assert.deepStrictEqual([...reported], names.filter((name) => doubtful.includes(name)), `in doubt, and ${tag}`)
+      return undefined
     }, { mostPaths: 300_000 })
     // Where all or none is asked for and each has a transaction of its own, nothing is begun.
     if (policy === "all" && name.startsWith("a transaction for each")) return assert.strictEqual(count, 1)
@@ -311,8 +338,8 @@ describe("content made on the way", () => {
     ] as const
   )("says and reports what is right on every path: %s", (_, extensions, lmtp) => {
     const { paths, tags, wrong } = every(extensions, lmtp)
-    assert.deepStrictEqual(wrong.slice(0, 3), [], `${wrong.length} of ${paths}`)
-    assert.isAbove(paths, 100)
+    assert.deepStrictEqual(wrong.slice(0, 20), [], `${wrong.length} of ${paths}`)
+    assert.isAbove(paths, 50)
     assert.includeMembers([...tags], ["sent", "InDoubt", "ConnectionLost"])
   })
 
@@ -324,7 +351,9 @@ describe("content made on the way", () => {
     ])
     const lines = Explore.linesSent(said)
     assert.strictEqual(lines.at(-1), "RSET")
-    assert.isTrue(end !== undefined && Result.isFailure(end) && !Program.isLost(end.failure) && end.failure._tag === "TooLarge")
+    assert.isTrue(
+      end !== undefined && Result.isFailure(end) && !Program.isLost(end.failure) && end.failure._tag === "TooLarge"
+    )
   })
 
   it("goes with DATA after the 354, and its end last", () => {

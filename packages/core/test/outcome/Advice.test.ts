@@ -86,6 +86,8 @@ const samples: { readonly [T in Reason.Tag]: readonly [Reason.Of<T>, Advice.Faul
   ContentRefused: [Reason.make("ContentRefused", { reply: permanent }), "refusal", "never"],
   TooLarge: [Reason.make("TooLarge", { size: 2, limit: 1, reply: undefined }), "refusal", "never"],
   ContentUnavailable: [Reason.make("ContentUnavailable", { detail: "no such file" }), "you", "never"],
+  LimitReached: [Reason.make("LimitReached", { limit: "MAILMAX", most: 100 }), "server", "now"],
+  Draining: [Reason.make("Draining", { detail: "the pool is drained" }), "you", "later"],
   InDoubt: [Reason.make("InDoubt", { recipients: ["<a@b>"], detail: "reset" }), "network", "in doubt"]
 }
 

@@ -145,7 +145,7 @@ describe("a connection that ends", () => {
   it.effect("while it is written, with a refusal to read: that is told", () =>
     Effect.gen(function*() {
       const refusals = [
-        ["550 5.7.1 not you\r\n", "SenderRefused"],
+        ["550 5.1.8 not you\r\n", "SenderRefused"],
         ["250 ok\r\n550 5.1.1 no\r\n550 5.1.1 no\r\n", "RecipientsRefused"],
         ["421 4.3.2 closing\r\n", "ServiceClosing"]
       ] as const
@@ -158,7 +158,7 @@ describe("a connection that ends", () => {
   it.effect("behind a refusal of all: that is told, and nothing is in doubt", () =>
     Effect.gen(function*() {
       const { reason } = failure(
-        yield* attempt([...opened, hearsBytes(said(small)), says("550 5.7.1 not you", "503 no sender"), ends])
+        yield* attempt([...opened, hearsBytes(said(small)), says("550 5.1.8 not you", "503 no sender"), ends])
       )
       assert.strictEqual(reason._tag, "SenderRefused")
     }))

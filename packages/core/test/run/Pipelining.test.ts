@@ -3,15 +3,7 @@
  * a wire where every write is seen.
  */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Command,
-  Connection,
-  Program,
-  Reply,
-  SmtpClient,
-  type SmtpError,
-  Transport
-} from "@postern/core"
+import { Command, Program, Reply, SmtpClient, type SmtpError, Transport } from "@postern/core"
 import { InMemory, ScriptedServer, VirtualTime } from "@postern/testing"
 import { Effect, Layer, Result, Stream } from "effect"
 import * as fc from "fast-check"
@@ -90,7 +82,9 @@ describe("DATA sent ahead", () => {
         says("250 ok"),
         ...quits
       ]], (client) => client.send(message(1)))
-      assert.isTrue(Result.isFailure(result) && (result.failure as SmtpError.SmtpError).reason._tag === "RecipientsRefused")
+      assert.isTrue(
+        Result.isFailure(result) && (result.failure as SmtpError.SmtpError).reason._tag === "RecipientsRefused"
+      )
     }))
 
   it.effect("simulated: a server that says 354 anyway gets nothing of what it refused", () =>
@@ -275,7 +269,18 @@ describe("replies", () => {
   const script: ReadonlyArray<Step> = [
     ...greets("PIPELINING", "SIZE 1000", "ENHANCEDSTATUSCODES"),
     hears("MAIL FROM:<ann@a.example> SIZE=12", ben, cat, "DATA"),
-    saysBytes(lines("250-2.1.0 sender", "250-2.1.0 is", "250 2.1.0 ok", "550-5.1.1 no", "550 5.1.1 such user", "250 2.1.5 ok", "354-go", "354 ahead")),
+    saysBytes(
+      lines(
+        "250-2.1.0 sender",
+        "250-2.1.0 is",
+        "250 2.1.0 ok",
+        "550-5.1.1 no",
+        "550 5.1.1 such user",
+        "250 2.1.5 ok",
+        "354-go",
+        "354 ahead"
+      )
+    ),
     hearsBytes(`${content(1)}${lines("MAIL FROM:<ann@a.example> SIZE=12", ben, "DATA")}`),
     saysBytes(lines("250-2.0.0 taken", "250 2.0.0 as 1", "250 ok", "250-ok", "250 ok", "354 go")),
     hearsBytes(content(2)),
@@ -285,10 +290,16 @@ describe("replies", () => {
   const expected = ["Refused", "Accepted"]
   const follow = (options: ScriptedServer.Options) =>
     Effect.gen(function*() {
-      const { result } = yield* scripted([script], all(message(1, "ben@b.example", "cat@b.example"), message(2)), options)
+      const { result } = yield* scripted(
+        [script],
+        all(message(1, "ben@b.example", "cat@b.example"), message(2)),
+        options
+      )
       const [first, second] = Result.getOrThrow(result)
       assert.deepStrictEqual(
-        first !== undefined && Result.isSuccess(first.result) ? first.result.success.outcomes.map(({ _tag }) => _tag) : [],
+        first !== undefined && Result.isSuccess(first.result)
+          ? first.result.success.outcomes.map(({ _tag }) => _tag)
+          : [],
         expected
       )
       assert.deepStrictEqual(
@@ -493,16 +504,23 @@ describe("many recipients", () => {
   // 300 replies fit into the room that sockets have, long ones as well.
   it.each(
     [[4500, "brief", brief], [130_000, "long", polite]] as const
-  )("do not block a wire with room for %i octets in either direction and %s replies", (most, _, answer) =>
-    Effect.gen(function*() {
-      const { layer, seen } = counting(answer, { most })
-      const client = yield* SmtpClient.make({ endpoint: "mx.example:25", security: "plain", domain: "client.example" })
-        .pipe(Effect.provide(layer))
-      const { outcomes } = yield* client.send({ ...message(1), to: many })
-      assert.lengthOf(outcomes, many.length)
-      assert.isTrue(outcomes.every(({ _tag }) => _tag === "Accepted"))
-      assert.isAtMost(seen.most, 300)
-    }).pipe(Effect.timeout("1 day"), Effect.provide(VirtualTime.layer()), Effect.runPromise))
+  )(
+    "do not block a wire with room for %i octets in either direction and %s replies",
+    (most, _, answer) =>
+      Effect.gen(function*() {
+        const { layer, seen } = counting(answer, { most })
+        const client = yield* SmtpClient.make({
+          endpoint: "mx.example:25",
+          security: "plain",
+          domain: "client.example"
+        })
+          .pipe(Effect.provide(layer))
+        const { outcomes } = yield* client.send({ ...message(1), to: many })
+        assert.lengthOf(outcomes, many.length)
+        assert.isTrue(outcomes.every(({ _tag }) => _tag === "Accepted"))
+        assert.isAtMost(seen.most, 300)
+      }).pipe(Effect.timeout("1 day"), Effect.provide(VirtualTime.layer()), Effect.runPromise)
+  )
 
   it("are asked for in groups of 300 at most, to a server that answers only when all of a group is there", () =>
     Effect.gen(function*() {
@@ -532,15 +550,22 @@ describe("many recipients", () => {
 })
 
 describe("many messages", () => {
-  it.each([100, 4096])("do not block a wire with room for %i octets in either direction", (most) =>
-    Effect.gen(function*() {
-      const { layer, seen } = counting(polite, { most })
-      const client = yield* SmtpClient.make({ endpoint: "mx.example:25", security: "plain", domain: "client.example" })
-        .pipe(Effect.provide(layer))
-      const results = yield* sendAll(client, letters(300))
-      assert.isTrue(results.every((sent) => tag(sent) === "sent"))
-      assert.isAtMost(seen.most, 300)
-    }).pipe(Effect.timeout("1 day"), Effect.provide(VirtualTime.layer()), Effect.runPromise))
+  it.each([100, 4096])(
+    "do not block a wire with room for %i octets in either direction",
+    (most) =>
+      Effect.gen(function*() {
+        const { layer, seen } = counting(polite, { most })
+        const client = yield* SmtpClient.make({
+          endpoint: "mx.example:25",
+          security: "plain",
+          domain: "client.example"
+        })
+          .pipe(Effect.provide(layer))
+        const results = yield* sendAll(client, letters(300))
+        assert.isTrue(results.every((sent) => tag(sent) === "sent"))
+        assert.isAtMost(seen.most, 300)
+      }).pipe(Effect.timeout("1 day"), Effect.provide(VirtualTime.layer()), Effect.runPromise)
+  )
 
   it("a window of whole messages has at most 300 replies outstanding", () =>
     Effect.gen(function*() {

@@ -111,7 +111,9 @@ describe.each(everyWay)("sendAll by %s", (way) => {
       let early = 0
       yield* Stream.runForEach(client.sendAll(Stream.fromIterable(letters(400))), () =>
         Effect.map(Clock.currentTimeMillis, (now) => {
-          if (now === 0) early++
+          if (now === 0) {
+            early++
+          }
         }))
       assert.isAtLeast(early, 249 - 16)
     }).pipe(live, Effect.runPromise))
@@ -173,7 +175,10 @@ describe.each(everyWay)("sendAll by %s", (way) => {
         // More may have been sent than was asked for, and nothing else.
         const got = arrived((yield* inbox).slice(before))
         assert.isAtMost(got.length, count.taken)
-        assert.deepStrictEqual(got.slice(0, enough), got.slice(0, enough).map((_, i) => `${i}: <ann@a.example> to <ben@b.example>`))
+        assert.deepStrictEqual(
+          got.slice(0, enough),
+          got.slice(0, enough).map((_, i) => `${i}: <ann@a.example> to <ben@b.example>`)
+        )
       }
     }))
 
@@ -227,22 +232,28 @@ describe("where no connection can be had", () => {
   const reason = (end: Result.Result<void, SmtpError.SmtpError>) =>
     Result.isFailure(end) ? end.failure.reason._tag : "ended"
 
-  it.effect.each(["CHUNKING", "DATA"] as const)("at first: it fails, and nothing was sent (%s)", (way) =>
-    Effect.gen(function*() {
-      const { client, inbox } = yield* through([Faults.refuse()], way)
-      const { count, stream } = endless()
-      const { end, results } = yield* collect(client.sendAll(stream(1)))
-      assert.deepStrictEqual([reason(end), results.length, (yield* inbox).length], ["ConnectionFailed", 0, 0])
-      assert.strictEqual(count.released, 1)
-    }))
+  it.effect.each(["CHUNKING", "DATA"] as const)(
+    "at first: it fails, and nothing was sent (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox } = yield* through([Faults.refuse()], way)
+        const { count, stream } = endless()
+        const { end, results } = yield* collect(client.sendAll(stream(1)))
+        assert.deepStrictEqual([reason(end), results.length, (yield* inbox).length], ["ConnectionFailed", 0, 0])
+        assert.strictEqual(count.released, 1)
+      })
+  )
 
-  it.effect.each(["CHUNKING", "DATA"] as const)("later on: it fails behind the results, and nothing else was sent (%s)", (way) =>
-    Effect.gen(function*() {
-      const { client, inbox, open } = yield* through([Faults.refuse("ECONNREFUSED", { connection: 1 })], way)
-      const { end, results } = yield* collect(client.sendAll(Stream.fromIterable(letters(10))))
-      assert.strictEqual(reason(end), "ConnectionFailed")
-      assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
-      assert.deepStrictEqual(arrived(yield* inbox), reported(results))
-      assert.strictEqual(yield* open, 0)
-    }))
+  it.effect.each(["CHUNKING", "DATA"] as const)(
+    "later on: it fails behind the results, and nothing else was sent (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox, open } = yield* through([Faults.refuse("ECONNREFUSED", { connection: 1 })], way)
+        const { end, results } = yield* collect(client.sendAll(Stream.fromIterable(letters(10))))
+        assert.strictEqual(reason(end), "ConnectionFailed")
+        assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
+        assert.deepStrictEqual(arrived(yield* inbox), reported(results))
+        assert.strictEqual(yield* open, 0)
+      })
+  )
 })

@@ -31,9 +31,15 @@ describe.each(everyWay)("sendAll by %s", (way) => {
     Effect.gen(function*() {
       const { client, inbox, open, sessions } = yield* site(way)
       const messages = Array.from({ length: 250 }, (_, i) =>
-        letter(i, { from: `from${i}@a.example`, to: i % 3 === 0 ? [`to${i}@b.example`, "all@b.example"] : `to${i}@b.example` }))
+        letter(i, {
+          from: `from${i}@a.example`,
+          to: i % 3 === 0 ? [`to${i}@b.example`, "all@b.example"] : `to${i}@b.example`
+        }))
       const results = yield* sendAll(client, messages)
-      assert.deepStrictEqual(results.map(({ message }) => message), messages)
+      assert.deepStrictEqual(
+        results.map(({ message }) => message),
+        messages
+      )
       assert.isTrue(results.every(({ result }) => Result.isSuccess(result)))
       exact(results, yield* inbox)
       assert.deepStrictEqual(arrived(yield* inbox), reported(results), "in order")
@@ -157,15 +163,18 @@ describe("limits that the server names", () => {
       assert.strictEqual(yield* open, 0)
     }))
 
-  it.effect.each(pipelined)("MAILMAX counts the transactions of a message that needs several (%s)", (way) =>
-    Effect.gen(function*() {
-      const { client, inbox } = yield* site(way, { limits: { mailMax: 4, rcptMax: 1 } })
-      const to = ["ben@b.example", "cat@b.example", "dan@b.example"]
-      const results = yield* sendAll(client, [0, 1, 2, 3].map((i) => letter(i, { to })))
-      assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent", "sent"])
-      exact(results, yield* inbox)
-      assert.lengthOf(yield* inbox, 12)
-    }))
+  it.effect.each(pipelined)(
+    "MAILMAX counts the transactions of a message that needs several (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox } = yield* site(way, { limits: { mailMax: 4, rcptMax: 1 } })
+        const to = ["ben@b.example", "cat@b.example", "dan@b.example"]
+        const results = yield* sendAll(client, [0, 1, 2, 3].map((i) => letter(i, { to })))
+        assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent", "sent"])
+        exact(results, yield* inbox)
+        assert.lengthOf(yield* inbox, 12)
+      })
+  )
 
   it.effect.each(pipelined)("RCPTMAX: further transactions (%s)", (way) =>
     Effect.gen(function*() {
@@ -189,89 +198,116 @@ describe("limits that the server names", () => {
       assert.lengthOf(reported(results), 5)
     }))
 
-  it.effect.each(everyWay)("too many recipients, found out by 452 4.5.3: another transaction (%s)", (way) =>
-    Effect.gen(function*() {
-      const { client, inbox } = yield* site(way, { maxRecipients: 2 })
-      const to = Array.from({ length: 5 }, (_, i) => `to${i}@b.example`)
-      const results = yield* sendAll(client, [letter(0), letter(1, { to }), letter(2)])
-      assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
-      exact(results, yield* inbox)
-      assert.lengthOf(reported(results), 7)
-    }))
+  it.effect.each(everyWay)(
+    "too many recipients, found out by 452 4.5.3: another transaction (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox } = yield* site(way, { maxRecipients: 2 })
+        const to = Array.from({ length: 5 }, (_, i) => `to${i}@b.example`)
+        const results = yield* sendAll(client, [letter(0), letter(1, { to }), letter(2)])
+        assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
+        exact(results, yield* inbox)
+        assert.lengthOf(reported(results), 7)
+      })
+  )
 
-  it.effect.each(everyWay)("messages of a connection, found out by 421: further connections (%s)", (way) =>
-    Effect.gen(function*() {
-      const { client, inbox, sessions } = yield* site(way, { maxMessages: 3 })
-      const messages = letters(10)
-      const results = yield* sendAll(client, messages)
-      assert.deepStrictEqual(results.map(tag), messages.map(() => "sent"))
-      assert.deepStrictEqual(arrived(yield* inbox), reported(results))
-      assert.isAtLeast((yield* sessions).length, 4)
-    }))
+  it.effect.each(everyWay)(
+    "messages of a connection, found out by 421: further connections (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox, sessions } = yield* site(way, { maxMessages: 3 })
+        const messages = letters(10)
+        const results = yield* sendAll(client, messages)
+        assert.deepStrictEqual(results.map(tag), messages.map(() => "sent"))
+        assert.deepStrictEqual(arrived(yield* inbox), reported(results))
+        assert.isAtLeast((yield* sessions).length, 4)
+      })
+  )
 
-  it.effect.each(pipelined)("a message of several transactions that was not begun goes out on a further connection (%s)", (way) =>
-    Effect.gen(function*() {
-      const { client, inbox } = yield* site(way, { maxMessages: 2, limits: { rcptMax: 1 } })
-      const to = ["ben@b.example", "cat@b.example"]
-      const results = yield* sendAll(client, [letter(0), letter(1), letter(2, { to })])
-      assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
-      exact(results, yield* inbox)
-      assert.lengthOf(yield* inbox, 4)
-    }))
+  it.effect.each(pipelined)(
+    "a message of several transactions that was not begun goes out on a further connection (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox } = yield* site(way, { maxMessages: 2, limits: { rcptMax: 1 } })
+        const to = ["ben@b.example", "cat@b.example"]
+        const results = yield* sendAll(client, [letter(0), letter(1), letter(2, { to })])
+        assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
+        exact(results, yield* inbox)
+        assert.lengthOf(yield* inbox, 4)
+      })
+  )
 
-  it.effect.each(everyWay)("streams that were not begun go out on a further connection, too (%s)", (way) =>
-    Effect.gen(function*() {
-      const { client, inbox } = yield* site(way, { maxMessages: 1 })
-      const messages = Array.from({ length: 4 }, (_, i) =>
-        letter(i, { content: Stream.encodeText(Stream.make(`Subject: ${i}\n\n`, "x\n")) }))
-      const results = yield* sendAll(client, messages)
-      assert.deepStrictEqual(results.map(tag), messages.map(() => "sent"))
-      assert.lengthOf(yield* inbox, 4)
-    }))
+  it.effect.each(everyWay)(
+    "streams that were not begun go out on a further connection, too (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox } = yield* site(way, { maxMessages: 1 })
+        const messages = Array.from(
+          { length: 4 },
+          (_, i) => letter(i, { content: Stream.encodeText(Stream.make(`Subject: ${i}\n\n`, "x\n")) })
+        )
+        const results = yield* sendAll(client, messages)
+        assert.deepStrictEqual(results.map(tag), messages.map(() => "sent"))
+        assert.lengthOf(yield* inbox, 4)
+      })
+  )
 })
 
 describe("content that needs more", () => {
-  it.effect.each(everyWay)("binary goes with BINARYMIME as it is, and not otherwise (%s)", (way) =>
-    Effect.gen(function*() {
-      const octets = Uint8Array.from({ length: 600 }, (_, i) => i % 256)
-      const messages = [letter(0), letter(1, { content: octets, binary: true }), letter(2)]
-      const { client, inbox } = yield* site(way, {
-        extensions: [...ServerMachine.defaultExtensions, "BINARYMIME"]
+  it.effect.each(everyWay)(
+    "binary goes with BINARYMIME as it is, and not otherwise (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const octets = Uint8Array.from({ length: 600 }, (_, i) => i % 256)
+        const messages = [letter(0), letter(1, { content: octets, binary: true }), letter(2)]
+        const { client, inbox } = yield* site(way, {
+          extensions: [...ServerMachine.defaultExtensions, "BINARYMIME"]
+        })
+        const results = yield* sendAll(client, messages)
+        const chunked = way === "CHUNKING" || way === "CHUNKING without PIPELINING" || way === "LMTP"
+        assert.deepStrictEqual(results.map(tag), ["sent", chunked ? "sent" : "ExtensionMissing", "sent"])
+        if (chunked) assert.deepStrictEqual((yield* inbox)[1]?.content, octets)
+        assert.lengthOf(yield* inbox, chunked ? 3 : 2)
       })
-      const results = yield* sendAll(client, messages)
-      const chunked = way === "CHUNKING" || way === "CHUNKING without PIPELINING" || way === "LMTP"
-      assert.deepStrictEqual(results.map(tag), ["sent", chunked ? "sent" : "ExtensionMissing", "sent"])
-      if (chunked) assert.deepStrictEqual((yield* inbox)[1]?.content, octets)
-      assert.lengthOf(yield* inbox, chunked ? 3 : 2)
-    }))
+  )
 
-  it.effect.each(everyWay)("is converted where the server lacks what it needs, and not where it does not (%s)", (way) =>
-    Effect.gen(function*() {
-      let conversions = 0
-      const convert = (content: Uint8Array) => {
-        conversions++
-        return latin1(content).includes("fails")
-          ? Effect.fail(new Error("no way"))
-          : Effect.succeed(content.map((octet) => octet > 127 ? 63 : octet))
-      }
-      const { client, inbox } = yield* site(
-        way,
-        { extensions: ["PIPELINING", "CHUNKING", "ENHANCEDSTATUSCODES"] },
-        { convert }
-      )
-      const results = yield* sendAll(client, [
-        letter(0),
-        letter(1, { content: "Subject: 1\n\ncafé\n" }),
-        letter(2, { content: "Subject: 2\n\ncafé fails\n" }),
-        letter(3, { content: Uint8Array.of(0, 255), binary: true }),
-        letter(4, { to: "bén@b.example" }),
-        letter(5)
-      ])
-      assert.deepStrictEqual(results.map(tag), ["sent", "sent", "ContentUnavailable", "sent", "ExtensionMissing", "sent"])
-      assert.strictEqual(latin1((yield* inbox)[1]?.content ?? new Uint8Array()), "Subject: 1\r\n\r\ncaf??\r\n")
-      assert.lengthOf(yield* inbox, 4)
-      assert.isAtMost(conversions, 4)
-    }))
+  it.effect.each(everyWay)(
+    "is converted where the server lacks what it needs, and not where it does not (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        let conversions = 0
+        const convert = (content: Uint8Array) => {
+          conversions++
+          return latin1(content).includes("fails")
+            ? Effect.fail(new Error("no way"))
+            : Effect.succeed(content.map((octet) => octet > 127 ? 63 : octet))
+        }
+        const { client, inbox } = yield* site(
+          way,
+          { extensions: ["PIPELINING", "CHUNKING", "ENHANCEDSTATUSCODES"] },
+          { convert }
+        )
+        const results = yield* sendAll(client, [
+          letter(0),
+          letter(1, { content: "Subject: 1\n\ncafé\n" }),
+          letter(2, { content: "Subject: 2\n\ncafé fails\n" }),
+          letter(3, { content: Uint8Array.of(0, 255), binary: true }),
+          letter(4, { to: "bén@b.example" }),
+          letter(5)
+        ])
+        assert.deepStrictEqual(results.map(tag), [
+          "sent",
+          "sent",
+          "ContentUnavailable",
+          "sent",
+          "ExtensionMissing",
+          "sent"
+        ])
+        assert.strictEqual(latin1((yield* inbox)[1]?.content ?? new Uint8Array()), "Subject: 1\r\n\r\ncaf??\r\n")
+        assert.lengthOf(yield* inbox, 4)
+        assert.isAtMost(conversions, 4)
+      })
+  )
 
   it.effect("is fetched by the server, among the others (BURL)", () =>
     Effect.gen(function*() {

@@ -61,7 +61,8 @@ export const sendAll = (
   Stream.runCollect(client.sendAll(Stream.fromIterable(messages)))
 
 /** `sent`, or why not. */
-export const tag = ({ result }: SmtpClient.Sent): string => Result.isSuccess(result) ? "sent" : result.failure.reason._tag
+export const tag = ({ result }: SmtpClient.Sent): string =>
+  Result.isSuccess(result) ? "sent" : result.failure.reason._tag
 
 /** Octets as characters. */
 export const latin1 = (octets: Uint8Array): string => Buffer.from(octets).toString("latin1")

@@ -40,7 +40,10 @@ const draft: fc.Arbitrary<Draft> = fc.record({
     minLength: 1,
     maxLength: 4
   }),
-  policy: fc.oneof({ weight: 4, arbitrary: fc.constant("any" as const) }, fc.constantFrom("all" as const, "each" as const)),
+  policy: fc.oneof(
+    { weight: 4, arbitrary: fc.constant("any" as const) },
+    fc.constantFrom("all" as const, "each" as const)
+  ),
   size: fc.oneof({ weight: 6, arbitrary: fc.nat(300) }, { weight: 1, arbitrary: fc.constantFrom(70_000, 300_000) })
 })
 
@@ -77,8 +80,11 @@ const place = fc.oneof(fc.nat(1500), fc.nat(6000), fc.nat(400_000))
 const side = fc.constantFrom<Faults.Side>("sent", "received")
 const connection = fc.constantFrom({}, { connection: 0 }, { connection: 0 }, { connection: 1 })
 const fault: fc.Arbitrary<Faults.Fault> = fc.oneof(
-  { weight: 4, arbitrary: fc.tuple(side, place, fc.constantFrom("reset" as const, "close" as const), connection)
-    .map((given) => Faults.cut(...given)) },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(side, place, fc.constantFrom("reset" as const, "close" as const), connection)
+      .map((given) => Faults.cut(...given))
+  },
   { weight: 3, arbitrary: fc.tuple(side, place, connection).map((given) => Faults.stall(...given)) },
   fc.tuple(place, connection).map((given) => Faults.halfClose(...given)),
   fc.tuple(side, place, fc.constantFrom(1, 60_000, 600_000), connection).map((given) => Faults.delay(...given))
@@ -158,7 +164,15 @@ describe("sendAll", () => {
       }),
       parameters(700)
     )
-    tally.expect("sent", "InDoubt", "ConnectionLost", "SenderRefused", "ContentRefused", "RecipientsRefused", "InvalidInput")
+    tally.expect(
+      "sent",
+      "InDoubt",
+      "ConnectionLost",
+      "SenderRefused",
+      "ContentRefused",
+      "RecipientsRefused",
+      "InvalidInput"
+    )
   }, limit)
 
   it("does the same however slowly octets come, and however they are cut", async () => {

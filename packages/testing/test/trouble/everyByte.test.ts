@@ -141,8 +141,8 @@ describe.each(framings)("a submission with %s, broken by silence", (framing) => 
       if (step === undefined) return assert.deepStrictEqual([seen.outcome, seen.millis], ["sent", 0], what)
       const limit = limits[step as keyof typeof limits]
       fired.add(step)
-      // Who cannot write looks for a last reply; to the MAIL of the group there is one.
-      const noReply = !(step === "Handshake" || step === "Quit" || (step === "Mail" && n >= at.mailEnds))
+      // Who cannot write looks for last replies.
+      const noReply = !(step === "Handshake" || step === "Quit")
       assert.strictEqual(seen.millis, limit + (noReply ? parting : 0), what)
       const doubtful = writing?.begin === at.contentBegins
       const expected = step === "Quit" ? undefined : [doubtful ? "in doubt" : step, limit]

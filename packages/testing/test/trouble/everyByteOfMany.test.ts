@@ -23,7 +23,9 @@ const run = async (cases: Iterable<readonly [string, () => Promise<void>]>): Pro
   let count = 0
   for (const [what, one] of cases) {
     count++
-    await one().catch((error: unknown) => wrong.push(`${what}: ${error instanceof Error ? error.message : String(error)}`))
+    await one().catch((error: unknown) =>
+      wrong.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+    )
   }
   assert.isAbove(count, 50)
   assert.deepStrictEqual(wrong.slice(0, 8), [], `${wrong.length} of ${count}`)
@@ -44,18 +46,26 @@ const judge = (seen: Seen, what: string): void => {
 describe.each(framings)("messages by %s, broken by a cut of the first connection", (framing) => {
   it.each(["reset", "close"] as const)("at every octet that is sent: %s", async (how) => {
     const { sent } = await measure(framing)
-    await run(range(sent, how === "reset" ? steps[framing] : 3 * steps[framing]).map((n) => [`${how} after ${n} octets sent`, async () => {
-      const seen = await attempt(framing, { plan: [Faults.cut("sent", n, how, { connection: 0 })] })
-      judge(seen, `sent ${n}`)
-    }]))
+    await run(
+      range(sent, how === "reset" ? steps[framing] : 3 * steps[framing]).map((
+        n
+      ) => [`${how} after ${n} octets sent`, async () => {
+        const seen = await attempt(framing, { plan: [Faults.cut("sent", n, how, { connection: 0 })] })
+        judge(seen, `sent ${n}`)
+      }])
+    )
   }, time)
 
   it.each(["reset", "close"] as const)("at every octet that is received: %s", async (how) => {
     const { received } = await measure(framing)
-    await run(range(received, how === "reset" ? steps[framing] : 3 * steps[framing]).map((n) => [`${how} after ${n} octets received`, async () => {
-      const seen = await attempt(framing, { plan: [Faults.cut("received", n, how, { connection: 0 })] })
-      judge(seen, `received ${n}`)
-    }]))
+    await run(
+      range(received, how === "reset" ? steps[framing] : 3 * steps[framing]).map((
+        n
+      ) => [`${how} after ${n} octets received`, async () => {
+        const seen = await attempt(framing, { plan: [Faults.cut("received", n, how, { connection: 0 })] })
+        judge(seen, `received ${n}`)
+      }])
+    )
   }, time)
 })
 
@@ -63,24 +73,32 @@ describe.each(framings)("messages by %s, broken for good", (framing) => {
   it("every connection is cut at every octet", async () => {
     const { received, sent } = await measure(framing)
     await run([
-      ...range(sent, 2 + steps[framing]).map((n) => [`${n} sent`, async () => {
-        sound(await attempt(framing, { plan: [Faults.cut("sent", n)] }), `sent ${n}`)
-      }] as const),
-      ...range(received, 2 + steps[framing]).map((n) => [`${n} received`, async () => {
-        sound(await attempt(framing, { plan: [Faults.cut("received", n)] }), `received ${n}`)
-      }] as const)
+      ...range(sent, 2 + steps[framing]).map((n) =>
+        [`${n} sent`, async () => {
+          sound(await attempt(framing, { plan: [Faults.cut("sent", n)] }), `sent ${n}`)
+        }] as const
+      ),
+      ...range(received, 2 + steps[framing]).map((n) =>
+        [`${n} received`, async () => {
+          sound(await attempt(framing, { plan: [Faults.cut("received", n)] }), `received ${n}`)
+        }] as const
+      )
     ])
   }, time)
 
   it("silence at every octet", async () => {
     const { received, sent } = await measure(framing)
     await run([
-      ...range(sent, 2 + steps[framing]).map((n) => [`${n} sent`, async () => {
-        sound(await attempt(framing, { plan: [Faults.stall("sent", n, { connection: 0 })] }), `sent ${n}`)
-      }] as const),
-      ...range(received, 2 + steps[framing]).map((n) => [`${n} received`, async () => {
-        sound(await attempt(framing, { plan: [Faults.stall("received", n, { connection: 0 })] }), `received ${n}`)
-      }] as const)
+      ...range(sent, 2 + steps[framing]).map((n) =>
+        [`${n} sent`, async () => {
+          sound(await attempt(framing, { plan: [Faults.stall("sent", n, { connection: 0 })] }), `sent ${n}`)
+        }] as const
+      ),
+      ...range(received, 2 + steps[framing]).map((n) =>
+        [`${n} received`, async () => {
+          sound(await attempt(framing, { plan: [Faults.stall("received", n, { connection: 0 })] }), `received ${n}`)
+        }] as const
+      )
     ])
   }, time)
 })
@@ -97,9 +115,11 @@ describe.each(framings)("messages by %s, and a server that says something else a
     ["garbage", malformed]
   ])("%s", async (_, say) => {
     // Every command and every content, and more than that.
-    await run(range(60).map((n) => [`at turn ${n}`, async () => {
-      const seen = await attempt(framing, { overrule: atTurn(n, say) })
-      sound(seen, `at turn ${n}`)
-    }]))
+    await run(
+      range(60).map((n) => [`at turn ${n}`, async () => {
+        const seen = await attempt(framing, { overrule: atTurn(n, say) })
+        sound(seen, `at turn ${n}`)
+      }])
+    )
   }, time)
 })

@@ -129,7 +129,9 @@ export const attempt = (framing: Framing, trouble: Trouble = {}): Promise<Seen> 
         Effect.result,
         Effect.exit
       )
-      if (Exit.isFailure(exit)) throw new Error(`it died: ${JSON.stringify(exit.cause)}`)
+      if (Exit.isFailure(exit)) {
+        throw new Error(`it died: ${JSON.stringify(exit.cause)}`)
+      }
       return {
         messages,
         results,
@@ -145,7 +147,8 @@ export const attempt = (framing: Framing, trouble: Trouble = {}): Promise<Seen> 
   )
 
 /** `sent`, or why not. */
-export const tag = ({ result }: SmtpClient.Sent): string => Result.isSuccess(result) ? "sent" : result.failure.reason._tag
+export const tag = ({ result }: SmtpClient.Sent): string =>
+  Result.isSuccess(result) ? "sent" : result.failure.reason._tag
 
 const subjectOf = (content: string): string => /^Subject: (.*?)\r?$/m.exec(content)?.[1] ?? "none"
 
