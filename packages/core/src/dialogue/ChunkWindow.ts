@@ -4,8 +4,10 @@
  * behind a RSET, since nobody knows what became of the one before.
  */
 import * as Result from "effect/Result"
+import * as Reason from "../outcome/Reason.ts"
 import * as Command from "../wire/Command.ts"
 import * as Expect from "../wire/Expect.ts"
+import { render } from "../wire/Reply.ts"
 import type * as Said from "../wire/Said.ts"
 import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
@@ -60,7 +62,7 @@ export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
         continue
       }
       yield* tell(progress)
-      if (progress.unsure && progress.lost === undefined) yield* Program.settled(Program.exchange(Command.rset))
+      if (progress.unsure && progress.lost === undefined) yield* Transaction.reset
       return progress.ended()
     }
     first++
@@ -112,6 +114,14 @@ const conclude = Program.fn(function*(progress: Progress<unknown>, flight: Fligh
   const reset = steps[0] === "Rset" ? 1 : 0
   if (Result.isSuccess(heard)) {
     const replies = reset === 0 ? heard.success : heard.success.slice(reset)
+    const [first] = heard.success
+    if (reset > 0 && first !== undefined && !Expect.isYes("Rset", first)) {
+      // What came before may have got the content, too.
+      const received = render(first)
+      const reason = Reason.make("ProtocolViolation", { step: "Rset", expected: "250", received })
+      progress.full = true
+      return progress.conclude(pending, Outcome.lost(explain, recipients, [], reason, true), undefined)
+    }
     const settled = Outcome.settle(explain, Transaction.heardEnvelope(recipients, replies), "Bdat", replies.slice(-1))
     if (last) progress.unsure = settled.reply === undefined
     return progress.landed(pending, prepared.success, settled)

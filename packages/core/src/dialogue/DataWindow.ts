@@ -19,6 +19,7 @@ export const inTurn = Program.fn(function*(progress: Progress<unknown>) {
   for (;;) {
     if (progress.lost !== undefined) {
       if (current !== undefined) yield* envelopeLost(progress, current)
+      yield* fillGap(progress)
       yield* tell(progress)
       return progress.ended()
     }

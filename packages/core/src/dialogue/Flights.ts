@@ -5,7 +5,6 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Reason from "../outcome/Reason.ts"
-import * as Command from "../wire/Command.ts"
 import type * as Expect from "../wire/Expect.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
@@ -200,7 +199,7 @@ export const prepare = (
 
 /** Sends a message that has to wait for replies on its way, with nothing else on the way. */
 export const alone = Program.fn(function*(progress: Progress<unknown>, pending: Pending<unknown>) {
-  if (progress.unsure) yield* Program.settled(Program.exchange(Command.rset))
+  if (progress.unsure) yield* Transaction.reset
   progress.unsure = false
   const { begun, message } = pending
   if (Result.isFailure(message)) return progress.settle(pending, Result.fail(message.failure))
@@ -225,7 +224,7 @@ export const alone = Program.fn(function*(progress: Progress<unknown>, pending: 
   }
   const { outcomes, reason, reply } = Outcome.merge(recipients, parts)
   // What is made on the way can be had once.
-  const again = lost !== undefined && !source.begun() && parts.length === 1
+  const again = lost !== undefined && !source.begun() && begun === undefined
   progress.conclude(pending, { outcomes, reply, reason }, again ? lost.reason : undefined)
 })
 

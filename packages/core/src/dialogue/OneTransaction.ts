@@ -44,8 +44,16 @@ export interface Prepared extends Message {
   readonly explain: Outcome.Explain
 }
 
-// A refused RSET changes nothing for the message, and the end of the connection neither: the reason that led here is told.
-const reset = Program.settled(Program.exchange(Command.rset))
+/**
+ * Forgets a transaction. Where RSET is refused nobody knows who would get the next content: the session ends. Neither
+ * that nor the end of the connection changes anything for the message that led here.
+ */
+export const reset = Program.gen(function*() {
+  const done = yield* Program.settled(Program.exchange(Command.rset))
+  if (Result.isSuccess(done) && Result.isFailure(done.success[0])) {
+    yield* Program.settled(Program.exchange(Command.quit))
+  }
+})
 
 /** What may be said with the envelope, before its replies: nothing where they decide whether the content is sent. */
 export const rider = (

@@ -15,6 +15,7 @@ import * as Parameters from "./Parameters.ts"
 import * as Program from "./Program.ts"
 import type { Session } from "./Session.ts"
 
+export { reset } from "./OneTransaction.ts"
 export type { Convert, Message, Prepared } from "./OneTransaction.ts"
 
 /** Holds a message against what the server offers. Fails with what keeps it from being sent. */
@@ -161,16 +162,22 @@ export const attempt = Program.fn(
 
 // The message as it stands on this session, converted where it has to be.
 const fit = Program.fn(function*(session: Session<"ready">, given: Message) {
-  const { body: source } = given
-  // Its header fields are in the first block, or so long that nobody takes them.
-  const message = source._tag === "Blocks" && source.facts.eightBitHeader === undefined && !source.binary
-    ? { ...given, body: { ...source, facts: { ...source.facts, ...headerOf(yield* Program.perform(source.peek)) } } }
-    : given
+  const message = given.body._tag === "Blocks" ? yield* looked(session, given, given.body) : given
   const prepared = prepare(session, message)
   if (!convertible(message, prepared)) return yield* Program.fromResult(prepared)
   const body = Body.octets(yield* Program.perform(message.convert(message.body.octets)))
   return yield* Program.fromResult(prepare(session, { ...message, body }))
 })
+
+// Its header fields are in the first block, or so long that nobody takes them. What cannot be sent is not looked at.
+const looked = Program.fn(
+  function*(session: Session<"ready">, message: Message, body: Body.Body & { readonly _tag: "Blocks" }) {
+    yield* Program.fromResult(prepare(session, message))
+    if (body.facts.eightBitHeader !== undefined || body.binary) return message
+    const first = yield* Program.perform(body.peek)
+    return { ...message, body: { ...body, facts: { ...body.facts, ...headerOf(first) } } }
+  }
+)
 
 const headerOf = (first: Uint8Array | undefined) => ({
   eightBitHeader: first !== undefined && Content.measure(first).eightBitHeader

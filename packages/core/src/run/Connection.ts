@@ -105,6 +105,8 @@ class Driver implements Live {
       Effect.andThen(
         this.log.look,
         Effect.suspend(() => {
+          // What was said by a dialogue that did not end is not this one's.
+          if (this.line.ended !== undefined) this.line.outbox.abandon()
           const run = Program.begin(program)
           return this.proceed<A, E, R>(run, run.standing)
         })

@@ -65,6 +65,8 @@ export class Line {
   heardAt = 0
   /** Writing failed with this: replies to what went before may still come. */
   failed: Reason.Reason | undefined = undefined
+  /** There was a reply more than was asked for: nobody knows which of them answers what. */
+  outOfStep = false
   /** Set once nothing more may be said. */
   ended: Reason.Reason | undefined = undefined
 
@@ -154,6 +156,9 @@ export class Line {
       if (this.outbox.asked && reason._tag !== "ServiceClosing") written++
       this.outbox.hear()
     }
+    if (this.outOfStep) {
+      return { _tag: "Replies", replies: [], lost: { _tag: "Lost", reason, heard: [], written: steps.length } }
+    }
     return { _tag: "Replies", replies: heard, lost: { _tag: "Lost", reason, heard, written } }
   }
 
@@ -201,9 +206,9 @@ export class Line {
     if (Reply.isIntermediate(reply)) {
       return Reason.make("ProtocolViolation", { step, expected: "yes or no", received: Reply.render(reply) })
     }
-    // With one reply more than was asked for nobody knows which of them answers the content.
     const more = this.outbox.awaited > 1 ? undefined : this.next ??= this.decoder.next()
     if (more === undefined || (Result.isSuccess(more) && more.success.code === 421)) return undefined
+    this.outOfStep = true
     return Reason.make("ProtocolViolation", {
       step,
       expected: "one reply for each command",

@@ -104,6 +104,12 @@ export class Outbox {
     return next !== undefined && next.item < this.given
   }
 
+  /** Waits for nothing that was said until now. */
+  abandon(): void {
+    this.expected = []
+    this.heard = 0
+  }
+
   /** Takes the next reply for heard. */
   hear(): void {
     if (this.asked) this.awaited--

@@ -111,8 +111,9 @@ describe.each(ways)("content by %s", (way) => {
         const said = (yield* sessions)[0]?.commands.map(({ _tag }) => _tag) ?? []
         // After DATA nothing may be said any more; after BDAT the transaction can be given up.
         const chunked = way === "CHUNKING" || way === "LMTP"
-        assert.strictEqual(said.includes("Rset"), chunked, `${what}: ${said}`)
-        assert.strictEqual(said.includes("Quit"), chunked, `${what}: ${said}`)
+        const begun = said.includes("Mail")
+        assert.strictEqual(said.includes("Rset"), begun && chunked, `${what}: ${said}`)
+        assert.strictEqual(said.includes("Quit"), !begun || chunked, `${what}: ${said}`)
       }
     }))
 
@@ -154,7 +155,7 @@ describe.each(ways)("content by %s", (way) => {
       assert.deepStrictEqual(results.map(tag), ["ExtensionMissing", "sent"])
     }))
 
-  it.effect("whose size is known to be too large is not even looked at", () =>
+  it.effect("whose size is known to be too large is not sent, and at most its beginning is looked at", () =>
     Effect.gen(function*() {
       let pulled = 0
       const { client, inbox } = yield* site(way, { maxSize: 1000 })
@@ -162,14 +163,16 @@ describe.each(ways)("content by %s", (way) => {
         pulled++
         return Buffer.from("x\n")
       })
-      const error = yield* Effect.flip(client.send({ from: null, to: "ben@b.example", content: { stream, size: 1001 } }))
+      const error = yield* Effect.flip(
+        client.send({ from: null, to: "ben@b.example", content: { stream, size: 1001 } })
+      )
       assert.deepInclude(error.reason, { _tag: "TooLarge", size: 1001, limit: 1000 })
-      assert.strictEqual(pulled, 0)
+      assert.isAtMost(pulled, 1)
       yield* client.send({ from: null, to: "ben@b.example", content: { stream, size: 3 } })
       assert.lengthOf(yield* inbox, 1)
     }))
 
-  it.effect("for nobody is not looked at either, and refused content is let go at once", () =>
+  it.effect("for nobody is not read on, and refused content is let go at once", () =>
     Effect.gen(function*() {
       let pulled = 0
       let released = 0
@@ -179,7 +182,10 @@ describe.each(ways)("content by %s", (way) => {
       })).pipe(Stream.take(1000), Stream.ensuring(Effect.sync(() => void released++)))
       const { client, inbox, open } = yield* site(way, { unknownUsers: ["ghost@b.example"], maxSize: 100_000 })
       yield* Effect.flip(client.send({ from: null, to: "ghost@b.example", content: watched }))
-      assert.deepStrictEqual([pulled, released], [0, 0])
+      assert.isAtMost(pulled, 1)
+      assert.strictEqual(released, pulled, "let go where it was looked at")
+      pulled = 0
+      released = 0
       const error = yield* Effect.flip(client.send({ from: null, to: "ben@b.example", content: watched }))
       assert.strictEqual(error.reason._tag, "TooLarge")
       assert.strictEqual(released, 1)
@@ -294,8 +300,8 @@ describe.each(["CHUNKING", "DATA"] as const)("content that is made on the way, b
         Stream.fromEffectRepeat(Effect.andThen(Effect.sleep("2 minutes"), Queue.take(lines))),
         30
       )
-      const sent = yield* Effect.flatMap(client, (client) =>
-        client.send({ from: null, to: "ben@b.example", content })).pipe(Effect.provide(layer), Effect.result)
+      const sent = yield* Effect.flatMap(client, (client) => client.send({ from: null, to: "ben@b.example", content }))
+        .pipe(Effect.provide(layer), Effect.result)
       assert.isTrue(Result.isSuccess(sent))
       assert.lengthOf(latin1((yield* inbox)[0]?.content ?? new Uint8Array()).split("\r\n"), 31)
     }).pipe(Effect.provide(VirtualTime.layer()), Effect.runPromise))
@@ -310,7 +316,12 @@ describe("binary content that is made on the way", () => {
       const octets = Uint8Array.from({ length: 1000 }, (_, i) => i % 256)
       const pieces = Array.from({ length: 100 }, (_, i) => octets.subarray(i * 10, i * 10 + 10))
       yield* client.send({ from: null, to: "ben@b.example", content: Stream.fromIterable(pieces), binary: true })
-      yield* client.send({ from: null, to: "ben@b.example", content: Stream.rechunk(Stream.fromIterable(pieces), 1), binary: true })
+      yield* client.send({
+        from: null,
+        to: "ben@b.example",
+        content: Stream.rechunk(Stream.fromIterable(pieces), 1),
+        binary: true
+      })
       for (const { content } of yield* inbox) assert.deepStrictEqual(new Uint8Array(content), octets)
       assert.lengthOf(yield* inbox, 2)
     }))
