@@ -41,6 +41,8 @@ export interface Live {
   readonly run: <A, E, R>(program: Program.Program<A, E, R>) => Effect.Effect<A, Program.Failure<E>, R>
   /** The events until now. */
   readonly transcript: Effect.Effect<Transcript.Transcript>
+  /** The events until now. */
+  readonly said: () => Transcript.Transcript
   /**
    * True while another dialogue may be had: not after the connection was lost, ended by
    * 421 or QUIT, left in the middle of a dialogue, or made another's by EHLO, AUTH,
@@ -98,7 +100,9 @@ class Driver implements Live {
     this.limits = limits
   }
 
-  readonly transcript: Effect.Effect<Transcript.Transcript> = Effect.sync(() => this.log.transcript)
+  said = (): Transcript.Transcript => this.log.transcript
+
+  readonly transcript: Effect.Effect<Transcript.Transcript> = Effect.sync(this.said)
 
   run = <A, E, R>(program: Program.Program<A, E, R>): Effect.Effect<A, Program.Failure<E>, R> =>
     this.turn.withPermit(

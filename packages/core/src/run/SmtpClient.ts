@@ -12,6 +12,7 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import { open as openSession, type Security } from "../dialogue/Open.ts"
+import type * as Body from "../dialogue/Body.ts"
 import { Connection } from "../dialogue/Program.ts"
 import type { Session } from "../dialogue/Session.ts"
 import type { Delivery, Policy } from "../dialogue/Outcome.ts"
@@ -250,10 +251,10 @@ const openAny = (
 const showsTls = ({ phase, reason }: SmtpError): boolean =>
   reason._tag === "CertificateRefused" || (phase !== "connect" && phase !== "tls")
 
-const envelopeOf = (message: Message): Effect.Effect<Envelope.Envelope, SmtpError> =>
-  Effect.mapError(
-    Effect.fromResult(Envelope.make(message)),
-    ({ field, problem }) => invalid(Reason.make("InvalidInput", { what: `"${field}" of the envelope`, problem }))
+const readEnvelope = (message: Message): Result.Result<Envelope.Envelope, Reason.Of<"InvalidInput">> =>
+  Result.mapError(
+    Envelope.make(message),
+    ({ field, problem }) => Reason.make("InvalidInput", { what: `"${field}" of the envelope`, problem })
   )
 
 /** From what a caller gives to what a transaction takes. */
@@ -267,11 +268,24 @@ export const ready = ({ convert }: Pick<Options, "convert">) => {
             detail: `it could not be converted: ${error instanceof Error ? error.message : String(error)}`
           })
       ))
-  return Effect.fnUntraced(function*(message: Message): Effect.fn.Return<Transaction.Message, SmtpError, Scope.Scope> {
-    const envelope = yield* envelopeOf(message)
-    const body = yield* Effect.mapError(Source.body(message.content, message.binary === true), invalid)
-    return { envelope, body, policy: message.policy ?? "any", convert: converting }
+  const made = (message: Message, envelope: Envelope.Envelope, body: Body.Body): Transaction.Message => ({
+    envelope,
+    body,
+    policy: message.policy ?? "any",
+    convert: converting
   })
+  return (message: Message): Effect.Effect<Transaction.Message, SmtpError, Scope.Scope> => {
+    const envelope = readEnvelope(message)
+    if (Result.isFailure(envelope)) return Effect.fail(invalid(envelope.failure))
+    const binary = message.binary === true
+    const body = Source.inMemory(message.content, binary)
+    return body !== undefined
+      ? Effect.succeed(made(message, envelope.success, body))
+      : Effect.mapBoth(Source.body(message.content, binary), {
+        onSuccess: (body) => made(message, envelope.success, body),
+        onFailure: invalid
+      })
+  }
 }
 
 // What is more than a session takes goes through another, as long as each takes some (RFC 9422).
@@ -316,19 +330,18 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const readied = ready(options)
 
-  const sendOn = Effect.fnUntraced(
-    function*({ connection, meter, session }: Dialled, message: Message, span: Tracer.Span) {
-      const made = yield* readied(message)
+  const sendOn = ({ connection, meter, session }: Dialled, message: Message, span: Tracer.Span) => {
+    const sending = Effect.flatMap(Effect.zip(readied(message), connection.quietFor), ([made, quiet]) => {
       if (made.body.facts.size !== undefined) span.attribute("smtp.content.size", made.body.facts.size)
       // The server may have ended what was idle.
-      const cautious = (yield* connection.quietFor) > fresh
-      const sending = connection.run(Transaction.send(session, cautious ? { ...made, cautious } : made))
-      const delivery = yield* meter.measure("send", sending, span)
-      const receipt: Receipt = { ...delivery, transcript: yield* connection.transcript }
-      return receipt
-    },
-    Effect.scoped
-  )
+      const sent = Transaction.send(session, quiet > fresh ? { ...made, cautious: true } : made)
+      return Effect.map(
+        meter.measure("send", connection.run(sent), span),
+        (delivery): Receipt => ({ ...delivery, transcript: connection.said() })
+      )
+    })
+    return Effect.scoped(sending)
+  }
 
   const open = Effect.map(dial, ({ connection, meter, session }): Opened => ({
     session,
@@ -345,7 +358,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const sendAlone = Effect.fnUntraced(
     function*(message: Message, span: Tracer.Span, watch: Watch | undefined) {
       // Bad input is told before anything is opened.
-      yield* envelopeOf(message)
+      yield* Effect.mapError(Effect.fromResult(readEnvelope(message)), invalid)
       return yield* throughSessions(
         message,
         (some) => Effect.scoped(Effect.flatMap(dialWith(watch), (dialled) => sendOn(dialled, some, span)))

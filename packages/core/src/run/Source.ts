@@ -39,13 +39,19 @@ export type Source = Uint8Array | string | Pieces | Sized | Remote
 
 const utf8 = new TextEncoder()
 
+/** The body of a transaction for content in memory in memory; undefined for pieces. */
+export const inMemory = (source: Source, binary: boolean): Body.Body | undefined => {
+  if (source instanceof Uint8Array) return Body.octets(source, binary)
+  return typeof source === "string" ? Body.octets(utf8.encode(source), binary) : undefined
+}
+
 /** The body of a transaction. Pieces are pulled when they are sent, and only once; they are released with the scope. */
 export const body = (
   source: Source,
   binary: boolean
 ): Effect.Effect<Body.Body, Reason.Of<"InvalidInput">, Scope.Scope> => {
-  if (typeof source === "string") return Effect.succeed(Body.octets(utf8.encode(source), binary))
-  if (source instanceof Uint8Array) return Effect.succeed(Body.octets(source, binary))
+  const octets = inMemory(source, binary)
+  if (octets !== undefined) return Effect.succeed(octets)
   if (isRemote(source)) {
     return Effect.fromResult(Result.mapBoth(Command.burl(source.burl, true), {
       onSuccess: (command): Body.Body => ({ _tag: "Url", command, facts: {}, binary: false }),

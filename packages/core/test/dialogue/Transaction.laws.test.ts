@@ -9,7 +9,7 @@ import {
   CommandLine,
   Envelope,
   Expect,
-  Outcome,
+  type Outcome,
   Program,
   Reason,
   Reply,
@@ -224,6 +224,8 @@ const judge = (
       else {
         const those = lmtp ? good().slice(nth, nth + 1) : good()
         if (positive && mailed() && !spoiled) accepted.push(...those.map(({ name }) => name))
+        // Somebody may have got what rode along with a refused envelope.
+        if (positive && (those.length === 0 || !mailed())) doubtful.push(...rcpts.map(({ name }) => name))
         if (said._tag === "Content" || (positive && those.length > 0 && mailed())) dirty = false
       }
     }

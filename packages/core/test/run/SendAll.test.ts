@@ -279,7 +279,7 @@ describe("content that needs more", () => {
         const convert = (content: Uint8Array) => {
           conversions++
           return latin1(content).includes("fails")
-            ? Effect.fail(new Error("no way"))
+            ? Effect.fail("no way")
             : Effect.succeed(content.map((octet) => octet > 127 ? 63 : octet))
         }
         const { client, inbox } = yield* site(

@@ -140,6 +140,42 @@ describe.each(ways)("content by %s", (way) => {
       )
     }))
 
+  it.effect("is let go when its message is settled, not when the last of them is", () =>
+    Effect.gen(function*() {
+      const { client } = yield* site(way, { unknownUsers: ["ghost@b.example"], maxSize: 100_000 })
+      const held = new Set<number>()
+      const watched = (i: number, text: string, end: Stream.Stream<Uint8Array, string> = Stream.empty) =>
+        Stream.unwrap(Effect.sync(() => {
+          held.add(i)
+          return Stream.concat(Stream.encodeText(Stream.make(`Subject: ${i}\n\n`, text)), end)
+        })).pipe(Stream.ensuring(Effect.sync(() => void held.delete(i))))
+      const endless = Stream.fromEffectRepeat(Effect.sync(() => Buffer.from("line\n".repeat(1000))))
+      const messages = [
+        letter(0, { content: watched(0, "x\n") }),
+        letter(1, { content: watched(1, "x\n", Stream.fail("gone")) }),
+        letter(2, { to: "ghost@b.example", content: watched(2, "x\n") }),
+        letter(3, { content: watched(3, "x\n", Stream.take(endless, 200)) }),
+        letter(4, { to: "none", content: watched(4, "x\n") }),
+        letter(5)
+      ]
+      const seen: Array<readonly [string, ReadonlyArray<number>]> = []
+      yield* Stream.runForEach(
+        // Each message comes when the one before is settled.
+        client.sendAll(Stream.rechunk(Stream.fromIterable(messages), 1)),
+        (sent) => Effect.sync(() => void seen.push([tag(sent), [...held].filter((i) => i < seen.length)]))
+      )
+      assert.deepStrictEqual(seen.map(([tag]) => tag), [
+        "sent",
+        "ContentUnavailable",
+        "RecipientsRefused",
+        "TooLarge",
+        "InvalidInput",
+        "sent"
+      ])
+      assert.deepStrictEqual(seen.map(([, held]) => held), seen.map(() => []))
+      assert.deepStrictEqual([...held], [])
+    }))
+
   it.effect("with octets above 127 for a server without 8BITMIME is not sent", () =>
     Effect.gen(function*() {
       const { client, inbox, open } = yield* site(way, { extensions: ["PIPELINING", "CHUNKING", "SIZE"] })

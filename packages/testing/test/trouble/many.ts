@@ -25,7 +25,8 @@ export const fates: ReadonlyArray<readonly [SmtpClient.Message, string]> = [
   [letter(2, "amy", "ben", "ghost", "cat"), "sent"],
   [letter(3, "ann", "ghost"), "RecipientsRefused"],
   [letter(4, "eve", "dan"), "ContentRefused"],
-  [letter(5, "bob", "cat"), "sent"]
+  [{ ...letter(5, "ann", "ben"), to: "nobody" }, "InvalidInput"],
+  [letter(6, "bob", "cat"), "sent"]
 ]
 
 /** The reason of the sender's own, and what the server does of itself to it. */
@@ -178,7 +179,7 @@ export const sound = (seen: Seen, what: string): void => {
   )
   if (failure === undefined) assert.lengthOf(results, messages.length, `${what}: every message has its result`)
   const accepted = results.flatMap((sent) => those(sent, "Accepted"))
-  const doubtful = results.flatMap((sent) => those(sent, "InDoubt"))
+  const doubtful = new Set(results.flatMap((sent) => those(sent, "InDoubt")))
   const arrived = inbox.flatMap(({ content, forwardPaths, reversePath }) =>
     forwardPaths.map((path) =>
       `${subjectOf(text(content))}: ${Address.formatReversePath(reversePath)} to ${Address.formatForwardPath(path)}`
@@ -187,7 +188,7 @@ export const sound = (seen: Seen, what: string): void => {
   assert.deepStrictEqual(arrived.filter((line, i) => arrived.indexOf(line) !== i), [], `${what}: nothing arrives twice`)
   assert.deepStrictEqual(accepted.filter((line) => !arrived.includes(line)), [], `${what}: accepted is what arrived`)
   assert.deepStrictEqual(
-    arrived.filter((line) => !accepted.includes(line) && !doubtful.includes(line)),
+    arrived.filter((line) => !accepted.includes(line) && !doubtful.has(line)),
     [],
     `${what}: what arrived is accepted or in doubt`
   )
