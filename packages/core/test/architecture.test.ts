@@ -90,7 +90,8 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "ScramMessage",
     "SendAll",
     "SessionLog",
-    "Telemetry"
+    "Telemetry",
+    "Watchdog"
   ],
   node: [
     "EncodedWord",

@@ -25,6 +25,8 @@ export type Body =
     readonly next: Effect.Effect<Uint8Array | undefined, Reason.Reason>
     /** The first block, before any is taken. */
     readonly peek: Effect.Effect<Uint8Array | undefined, Reason.Reason>
+    /** Lets go of where it comes from. */
+    readonly release: Effect.Effect<void>
     readonly facts: Known
     readonly binary: boolean
   }

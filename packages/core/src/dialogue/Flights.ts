@@ -24,6 +24,7 @@ export interface Pending<M> {
 /** A message, and what became of it. */
 export interface Done<M> {
   readonly given: M
+  readonly message: Pending<M>["message"]
   readonly result: Result.Result<Outcome.Delivery, Reason.Reason>
 }
 
@@ -94,7 +95,7 @@ export class Progress<M> {
 
   settle(pending: Pending<M>, result: Done<M>["result"]): void {
     const results = this.gap === undefined ? this.results : this.behind
-    results.push({ given: pending.given, result })
+    results.push({ given: pending.given, message: pending.message, result })
   }
 
   /** From the outcome of a message that went as a whole to its result, or to another transaction for some. */

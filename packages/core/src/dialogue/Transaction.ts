@@ -30,7 +30,9 @@ export const prepare = (
   const way = Body.way(facts, body)
   if (Result.isFailure(way)) return Result.fail(way.failure)
   const groups = grouped(session, message)
-  const unsuited = groups.length === 1 ? undefined : several(message)
+  const mostDomains = facts.capabilities?.limits?.rcptDomainMax ?? Number.POSITIVE_INFINITY
+  const divided = groups.length > 1 || domainsOf(message, groups.flat()).size > mostDomains
+  const unsuited = divided ? several(message) : undefined
   if (unsuited !== undefined) return Result.fail(unsuited)
   const { mail, rcpt } = parameters.success
   return Result.succeed({
@@ -94,13 +96,20 @@ export const budget = ({ facts }: Session<"ready">): Budget => {
 const domainOf = (path: Address.ForwardPath | undefined): string =>
   path === undefined || path === "postmaster" ? "" : path.domain.toLowerCase()
 
-// Takes those of the group whose domains the budget has room for.
-const affordable = ({ envelope }: Message, group: ReadonlyArray<number>, { domains, mostDomains }: Budget) =>
-  mostDomains === Number.POSITIVE_INFINITY ? group : group.filter((i) => {
-    const domain = domainOf(envelope.forwardPaths[i])
+const domainsOf = ({ envelope }: Message, group: ReadonlyArray<number>): ReadonlySet<string> =>
+  new Set(group.map((i) => domainOf(envelope.forwardPaths[i])))
+
+// Takes those of the group whose domains the budget has room for; all or none of a message that cannot be divided.
+const affordable = (message: Message, group: ReadonlyArray<number>, { domains, mostDomains }: Budget) => {
+  if (mostDomains === Number.POSITIVE_INFINITY) return group
+  const whole = new Set([...domains, ...domainsOf(message, group)]).size <= mostDomains
+  if (!whole && several(message) !== undefined) return []
+  return group.filter((i) => {
+    const domain = domainOf(message.envelope.forwardPaths[i])
     if (!domains.has(domain) && domains.size < mostDomains) domains.add(domain)
     return domains.has(domain)
   })
+}
 
 /** What a session did for a message. */
 export interface Attempt {

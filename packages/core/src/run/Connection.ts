@@ -26,6 +26,7 @@ import { Line, type Options as LineOptions } from "./Line.ts"
 import { type Observer, SessionLog, type Watch } from "./SessionLog.ts"
 import { timeLimit, type TimeLimits, within } from "./TimeLimits.ts"
 import { type Peer, Transport } from "./Transport.ts"
+import { Watchdog } from "./Watchdog.ts"
 
 /** What a connection is opened with. */
 export interface Options extends LineOptions {
@@ -77,7 +78,9 @@ export const open = Effect.fnUntraced(function*(
     within(options.timeLimits ?? {}, "Connect", dialling),
     (reason) => log.error(reason, "connect")
   )
-  const driver = new Driver(log, new Line(log, wire, options), options.timeLimits ?? {})
+  const watchdog = new Watchdog(clock, yield* Effect.context<never>())
+  yield* Effect.addFinalizer(() => watchdog.close)
+  const driver = new Driver(log, new Line(log, wire, watchdog, options), options.timeLimits ?? {})
   log.tick()
   log.record({ _tag: "Connected", at: log.at(), host: options.peer.host, port: options.peer.port })
   yield* log.tell

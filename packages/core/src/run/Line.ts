@@ -20,8 +20,9 @@ import type { Meter } from "./Meter.ts"
 import { Outbox } from "./Outbox.ts"
 import { Secrets } from "./Secrets.ts"
 import type { SessionLog } from "./SessionLog.ts"
-import { type TimeLimits, within } from "./TimeLimits.ts"
+import { type Limited, timeLimit, type TimeLimits, within } from "./TimeLimits.ts"
 import type { TlsFacts, TlsOptions, Wire } from "./Transport.ts"
+import type { Watchdog } from "./Watchdog.ts"
 
 /** What was heard: a reply for each step, or fewer and why the others do not come. */
 export type Heard = Extract<Answer, { readonly _tag: "Replies" }>
@@ -44,6 +45,7 @@ export interface Options {
 export class Line {
   readonly log: SessionLog
   readonly wire: Wire
+  readonly watchdog: Watchdog
   readonly security: Security
   readonly limits: TimeLimits
   readonly meter: Meter | undefined
@@ -70,7 +72,8 @@ export class Line {
   /** Set once nothing more may be said. */
   ended: Reason.Reason | undefined = undefined
 
-  constructor(log: SessionLog, wire: Wire, options: Options) {
+  constructor(log: SessionLog, wire: Wire, watchdog: Watchdog, options: Options) {
+    this.watchdog = watchdog
     this.log = log
     this.wire = wire
     this.security = options.security
@@ -311,11 +314,16 @@ export class Line {
     const limit = step === "Content" || step === "Bdat" ? "ContentBlock" : step
     return Effect.andThen(
       this.log.tell,
-      Effect.catch(within(this.limits, limit, writing), (reason) =>
+      Effect.catch(this.within(limit, writing), (reason) =>
         Effect.sync(() => {
           this.failed = reason
         }))
     )
+  }
+
+  within<A>(step: Limited, effect: Effect.Effect<A, Reason.Reason>): Effect.Effect<A, Reason.Reason> {
+    const millis = Duration.toMillis(timeLimit(this.limits, step))
+    return this.watchdog.limit(effect, millis, Effect.fail(Reason.make("TimedOut", { step, limit: millis })))
   }
 
   read(step: Expect.Step): Effect.Effect<void, Reason.Reason> {
@@ -327,7 +335,7 @@ export class Line {
     })
     const { failed } = this
     const limited = failed === undefined
-      ? within(this.limits, step, filling)
+      ? this.within(step, filling)
       : Effect.mapError(Effect.timeout(filling, partingTime), () => failed)
     return Effect.andThen(this.log.tell, limited)
   }

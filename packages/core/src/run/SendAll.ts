@@ -10,11 +10,13 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Outcome from "../dialogue/Outcome.ts"
 import type { Session } from "../dialogue/Session.ts"
-import type * as Transaction from "../dialogue/Transaction.ts"
+import * as Transaction from "../dialogue/Transaction.ts"
 import { deliverAll, type Done, type Ended, type Feed, type Pending } from "../dialogue/Window.ts"
 import type { Reason } from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
+import * as Address from "../wire/Address.ts"
 import type { Live } from "./Connection.ts"
 import type { Meter, Tally } from "./Meter.ts"
 import type { Message, Sent } from "./SmtpClient.ts"
@@ -83,11 +85,14 @@ const drain = Effect.fnUntraced(function*<E>(
   // One connection after the other, until there is nothing left.
   while (left.length > 0) {
     const ended: Ended<Message> = yield* Effect.scoped(
-      Effect.flatMap(dial, ({ connection, meter, session }) => {
-        feed.connection = connection
-        feed.meter = meter
-        return meter.measure("sendAll", connection.run(deliverAll(session, feed, left)))
-      })
+      Effect.flatMap(
+        Effect.tapError(dial, ({ reason }) => feed.giveUp(left, reason)),
+        ({ connection, meter, session }) => {
+          feed.connection = connection
+          feed.meter = meter
+          return meter.measure("sendAll", connection.run(deliverAll(session, feed, left)))
+        }
+      )
     )
     left = ended.left.length > 0 || ended.exhausted ? ended.left : (yield* feed.more(true)) ?? []
   }
@@ -129,13 +134,28 @@ class Source<E> implements Feed<Message> {
 
   done = (all: ReadonlyArray<Done<Message>>): Effect.Effect<void> => {
     for (const { given, result } of all) this.tally.add(given, result)
-    return Queue.offerAll(
+    const held = all.flatMap(({ message }) =>
+      Result.isSuccess(message) && message.success.body._tag === "Blocks" ? [message.success.body.release] : []
+    )
+    const told = Queue.offerAll(
       this.results,
       all.map(({ given, result }): Sent => ({
         message: given,
         result: Result.mapError(result, (reason) => this.error(reason))
       }))
     )
+    return held.length === 0 ? Effect.asVoid(told) : Effect.asVoid(Effect.andThen(Effect.all(held), told))
+  }
+
+  /** What other sessions did for the first message is told where no more can be done. */
+  giveUp([first]: ReadonlyArray<Pending<Message>>, reason: Reason): Effect.Effect<void> {
+    if (first?.begun === undefined || first.begun.parts.length === 0 || Result.isFailure(first.message)) {
+      return Effect.void
+    }
+    const { begun: { parts, rest }, given, message } = first
+    const recipients = message.success.envelope.forwardPaths.map(Address.formatForwardPath)
+    const waiting = Outcome.lost(() => reason, rest.map((i) => recipients[i] ?? ""), [], reason, false)
+    return this.done([{ given, message, result: Transaction.conclude(recipients, [...parts, waiting]) }])
   }
 
   error(reason: Reason): SmtpError {

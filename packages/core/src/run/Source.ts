@@ -63,7 +63,10 @@ export const body = (
   const facts = sized === undefined ? {} : { size: sized.size }
   return Effect.map(
     Effect.flatMap(Effect.scope, Scope.fork),
-    (scope): Body.Body => ({ _tag: "Blocks", ...peekable(blocks(stream, scope)), facts, binary })
+    (scope): Body.Body => {
+      const release = Scope.close(scope, Exit.void)
+      return { _tag: "Blocks", ...peekable(blocks(stream, scope)), release, facts, binary }
+    }
   )
 }
 

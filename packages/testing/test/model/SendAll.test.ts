@@ -8,6 +8,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Reply, type SmtpClient } from "@postern/core"
 import { Faults } from "@postern/testing"
+import { Stream } from "effect"
 import * as fc from "fast-check"
 import { chunking } from "../../src/generate/Arbitraries.ts"
 import { attempt, framings, type Overrule, sound, tag, type Trouble } from "../trouble/many.ts"
@@ -29,6 +30,8 @@ interface Draft {
   readonly policy: "any" | "all" | "each"
   /** Octets of its content. */
   readonly size: number
+  /** It is made while it is sent, and may fail at its end. */
+  readonly made: "fails" | "ends" | undefined
 }
 
 const draft: fc.Arbitrary<Draft> = fc.record({
@@ -44,15 +47,22 @@ const draft: fc.Arbitrary<Draft> = fc.record({
     { weight: 4, arbitrary: fc.constant("any" as const) },
     fc.constantFrom("all" as const, "each" as const)
   ),
-  size: fc.oneof({ weight: 6, arbitrary: fc.nat(300) }, { weight: 1, arbitrary: fc.constantFrom(70_000, 300_000) })
+  size: fc.oneof({ weight: 6, arbitrary: fc.nat(300) }, { weight: 1, arbitrary: fc.constantFrom(70_000, 300_000) }),
+  made: fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, fc.constantFrom("ends" as const, "fails" as const))
 })
 
-const drafted = ({ from, policy, size, to }: Draft, i: number): SmtpClient.Message => ({
-  from: from === null ? null : `${from}@a.example`,
-  to: to.map((each) => each.includes("@") || each === "none" ? each : `${each}@b.example`),
-  policy,
-  content: `Subject: ${i}\n\n${`.body of ${i}\n`.repeat(Math.ceil(size / 12))}`
-})
+const drafted = ({ from, made, policy, size, to }: Draft, i: number): SmtpClient.Message => {
+  const text = `Subject: ${i}\n\n${`.body of ${i}\n`.repeat(Math.ceil(size / 12))}`
+  const pieces = Stream.encodeText(Stream.fromIterable(text.match(/[^]{1,50000}/g) ?? [], { chunkSize: 1 }))
+  const stream = made === "fails" ? Stream.concat(pieces, Stream.fail(new Error("gone"))) : pieces
+  return {
+    from: from === null ? null : `${from}@a.example`,
+    to: to.map((each) => each.includes("@") || each === "none" ? each : `${each}@b.example`),
+    policy,
+    // A stream is told by its text.
+    content: made === undefined ? text : Object.assign(stream, { toString: () => text })
+  }
+}
 
 /** What the server says at the turn of this number, in place of its own. */
 interface Said {
@@ -110,7 +120,11 @@ const server = fc.record({
   maxMessages: fc.integer({ min: 1, max: 6 }),
   maxRecipients: fc.integer({ min: 1, max: 4 }),
   maxSize: fc.constantFrom(100_000, 10_000_000),
-  limits: fc.record({ rcptMax: fc.integer({ min: 1, max: 3 }) }),
+  limits: fc.record({
+    rcptMax: fc.integer({ min: 1, max: 3 }),
+    mailMax: fc.integer({ min: 1, max: 4 }),
+    rcptDomainMax: fc.integer({ min: 1, max: 2 })
+  }, { requiredKeys: [] }),
   greylist: fc.boolean()
 }, { requiredKeys: [] })
 

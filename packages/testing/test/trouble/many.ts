@@ -198,7 +198,7 @@ export const sound = (seen: Seen, what: string): void => {
   }
   // In doubt is only what was written as a whole.
   for (const sent of results) {
-    if (those(sent, "InDoubt").length === 0) continue
+    if (those(sent, "InDoubt").length === 0 || typeof sent.message.content !== "string") continue
     const content = onTheWire(String(sent.message.content))
     const framed = [`${content.replaceAll("\r\n.", "\r\n..")}.\r\n`, `LAST\r\n${content}`]
     assert.isTrue(
