@@ -90,6 +90,7 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "ScramMessage",
     "SendAll",
     "SessionLog",
+    "Slab",
     "Telemetry",
     "Watchdog"
   ],

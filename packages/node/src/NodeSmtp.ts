@@ -1,20 +1,12 @@
 /**
  * A client over TCP and TLS, in one layer.
  */
-import { Address, SmtpClient, SmtpConfig, type SmtpError } from "@postern/core"
+import { SmtpClient, SmtpConfig, type SmtpError } from "@postern/core"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
-import { hostname } from "node:os"
 import * as NodeTransport from "./NodeTransport.ts"
-
-// RFC 5321 §4.1.4: the client's own domain name, where this machine has one; a name
-// without a dot would be refused by some servers, an address literal never is.
-const ownDomain = (): { readonly domain?: string } => {
-  const name = hostname()
-  return name.includes(".") && Result.isSuccess(Address.parseDomain(name)) ? { domain: name } : {}
-}
+import { ownDomain } from "./OwnDomain.ts"
 
 /**
  * The client over TCP. In EHLO it calls itself by this machine's name where that is a
@@ -41,18 +33,22 @@ export const layer = (
   options: SmtpClient.Options,
   wayOut: NodeTransport.Options = {}
 ): Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError> =>
-  Layer.provide(SmtpClient.layer({ ...ownDomain(), ...options }), NodeTransport.layerOptions(wayOut))
+  Layer.provide(
+    SmtpClient.layer({ ...options, domain: options.domain ?? ownDomain() }),
+    NodeTransport.layerOptions(wayOut)
+  )
 
 /**
  * The client over TCP as the environment says (`SMTP_URL`, `SMTP_USER`, …: see
  * `SmtpConfig.config`). Fails with a `ConfigError`, or `InvalidInput`.
  */
 export const layerConfig = (
-  overrides: Partial<SmtpClient.Options> = {}
+  overrides: Partial<SmtpClient.Options> = {},
+  wayOut: NodeTransport.Options = {}
 ): Layer.Layer<SmtpClient.SmtpClient, SmtpError.SmtpError | Config.ConfigError> => {
   const configured = Effect.map(
     SmtpConfig.config,
-    ({ domain }) => SmtpClient.layerConfig(domain === undefined ? { ...ownDomain(), ...overrides } : overrides)
+    ({ domain }) => SmtpClient.layerConfig({ ...overrides, domain: overrides.domain ?? domain ?? ownDomain() })
   )
-  return Layer.provide(Layer.unwrap(configured), NodeTransport.layer)
+  return Layer.provide(Layer.unwrap(configured), NodeTransport.layerOptions(wayOut))
 }

@@ -3,7 +3,7 @@
  * that cannot in peace for a while. The one file that uses Effect's `CircuitBreaker`,
  * which is not one of its stable modules.
  */
-import { Endpoint, Reason, SmtpClient, SmtpError, type Transport } from "@postern/core"
+import { Endpoint, Reason, SmtpClient, SmtpError, type Transaction, type Transport } from "@postern/core"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,16 +27,25 @@ export interface EndpointStats {
   readonly error: SmtpError.SmtpError | undefined
 }
 
+/** From what a caller gives to what a transaction with one server takes. Fails with `InvalidInput`. */
+export type Ready = (
+  message: SmtpClient.Message
+) => Effect.Effect<Transaction.Message, SmtpError.SmtpError, Scope.Scope>
+
 /** A connection, and the place of its server in the order of preference, from 0. */
 export interface Connected {
   readonly opened: SmtpClient.Opened
   readonly rank: number
+  /** Makes a message ready for its server. */
+  readonly ready: Ready
 }
 
 /** The servers of a pool. */
 export interface Endpoints {
   /** Where the preferred one is. */
   readonly preferred: Endpoint.Endpoint
+  /** Makes a message ready for the preferred one. */
+  readonly ready: Ready
   /**
    * Connects to the first that can be reached. Fails with the reason of one that could
    * not: of one that may be reached later, where there is one.
@@ -74,6 +83,7 @@ export const make = Effect.fnUntraced(function*(
   const stats = Effect.forEach(all, ({ stats }) => stats)
   return {
     preferred: all[0].endpoint,
+    ready: all[0].ready,
     open: Effect.suspend(() => connect(all)),
     betterThan: (rank) =>
       Effect.map(
@@ -114,6 +124,7 @@ type Servers = readonly [Server, ...ReadonlyArray<Server>]
 
 interface Server {
   readonly endpoint: Endpoint.Endpoint
+  readonly ready: Ready
   /** Connects, unless it is down, or being asked whether it still is: then it fails as the last attempt did. */
   readonly connect: Connect
   /** Connects once whoever is asking has an answer. */
@@ -131,6 +142,7 @@ const makeServer = Effect.fnUntraced(function*(
   const endpoint = yield* Effect.mapError(Effect.fromResult(place(options)), invalid)
   const { host, port } = endpoint
   const key = `${rank} ${host}:${port}`
+  const ready = SmtpClient.ready(options)
   const turn = Semaphore.makeUnsafe(1)
   let error: SmtpError.SmtpError | undefined
   // Until an attempt has succeeded, and after one that failed, there is one at a time.
@@ -144,7 +156,7 @@ const makeServer = Effect.fnUntraced(function*(
     return CircuitBreaker.failure({ retryAfter: error?.retry === "never" ? refusedFor : undefined })
   }
 
-  const opening = Effect.map(client.open, (opened): Connected => ({ opened, rank }))
+  const opening = Effect.map(client.open, (opened): Connected => ({ opened, rank, ready }))
   const guarded = breaker.execute(opening, { key, classify: learn })
   const attempt = Effect.catchTag(
     guarded,
@@ -168,6 +180,7 @@ const makeServer = Effect.fnUntraced(function*(
 
   return {
     endpoint,
+    ready,
     connect: Effect.suspend(() => isAsked && error !== undefined ? Effect.fail(error) : connectNext),
     connectNext,
     isAsked: () => isAsked,

@@ -2,7 +2,7 @@
  * The connections of a pool, on Effect's `Pool`: lent to one dialogue at a time, never
  * more than `max`, and lent again only while they are good.
  */
-import { Command, Program, type SmtpClient, type SmtpError } from "@postern/core"
+import { Command, Program, type Progress, type SmtpClient, type SmtpError } from "@postern/core"
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Pool from "effect/Pool"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { Endpoints } from "./PoolEndpoints.ts"
+import type { Connected, Endpoints, Ready } from "./PoolEndpoints.ts"
 
 /** How many there are, and for how long. */
 export interface Options {
@@ -23,14 +23,21 @@ export interface Options {
 /** A connection that is lent. */
 export interface Lease {
   readonly opened: SmtpClient.Opened
-  /** Whether it has carried a message before this one. */
-  readonly isReused: boolean
+  /** Makes a message ready for its server. */
+  readonly ready: Ready
+  /** It was there before it was lent: the server may have ended it, or be about to. */
+  readonly isKept: boolean
   /** Messages that it may still carry. */
   readonly left: number
-  /** Counts messages that are sent on it otherwise than by `send`. */
-  readonly count: (messages: number) => void
-  /** Sends a message, and counts it. */
-  readonly send: (message: SmtpClient.Message) => Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
+  /** Takes messages that are sent on it otherwise than by `send` off those that are left. */
+  readonly spend: (messages: number) => void
+  /** Sends a message, which it takes off those that are left. */
+  readonly send: (
+    message: SmtpClient.Message,
+    watch?: Progress.Watch
+  ) => Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
+  /** It is not lent again. */
+  readonly drop: () => void
   /** A dialogue that is none of ours is to run on it: who knows where in a transaction it ends. */
   readonly lend: () => void
 }
@@ -62,34 +69,35 @@ export interface Leases {
 class Connection implements Lease {
   readonly opened: SmtpClient.Opened
   readonly rank: number
+  readonly ready: Ready
   /** Ends the session and closes the connection. */
   readonly scope: Scope.Closeable
   /** Messages it may carry. */
   limit: number
   sent = 0
+  isKept = false
   isTidy = true
 
-  constructor(opened: SmtpClient.Opened, rank: number, scope: Scope.Closeable, limit: number) {
+  constructor({ opened, rank, ready }: Connected, scope: Scope.Closeable, most: number) {
+    const { mailMax = most } = opened.session.facts.capabilities?.limits ?? {}
     this.opened = opened
     this.rank = rank
+    this.ready = ready
     this.scope = scope
-    this.limit = limit
+    this.limit = Math.min(most, mailMax)
   }
 
-  get isReused(): boolean {
-    return this.sent > 0
-  }
-
-  /** Not to be used any more. */
+  /** Not to be used any more. Which domains a session has had (RCPTDOMAINMAX) is known within one dialogue only. */
   get isSpent(): boolean {
     return this.sent >= this.limit
+      || (this.sent > 0 && this.opened.session.facts.capabilities?.limits?.rcptDomainMax !== undefined)
   }
 
   get left(): number {
     return Math.max(0, this.limit - this.sent)
   }
 
-  count(messages: number): void {
+  spend(messages: number): void {
     this.sent += messages
   }
 
@@ -97,9 +105,12 @@ class Connection implements Lease {
     this.limit = 0
   }
 
-  send(message: SmtpClient.Message): Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError> {
+  send(
+    message: SmtpClient.Message,
+    watch?: Progress.Watch
+  ): Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError> {
     this.sent++
-    return this.opened.send(message)
+    return this.opened.send(message, watch)
   }
 
   lend(): void {
@@ -109,13 +120,18 @@ class Connection implements Lease {
   /** Whether another dialogue may begin on it. */
   readonly isGood: Effect.Effect<boolean> = Effect.suspend(() => {
     if (this.isSpent) return Effect.succeed(false)
-    if (this.isTidy) return this.opened.usable
-    return Effect.map(Effect.exit(this.opened.connection.run(Program.send(Command.rset))), (exit) => {
-      this.isTidy = Exit.isSuccess(exit)
-      return this.isTidy
+    return Effect.flatMap(this.opened.usable, (isUsable) => {
+      if (!isUsable || this.isTidy) return Effect.succeed(isUsable)
+      return Effect.map(Effect.exit(this.opened.connection.run(Program.send(Command.rset))), (exit) => {
+        this.isTidy = Exit.isSuccess(exit)
+        return this.isTidy
+      })
     })
   })
 }
+
+/** Milliseconds after which a server may have ended what it had only just opened. */
+const fresh = 1000
 
 // Nobody waits for a server's answer to QUIT but `close`.
 const end = (scope: Scope.Closeable) => Effect.forkDetach(Scope.close(scope, Exit.void))
@@ -137,9 +153,7 @@ export const make = Effect.fnUntraced(function*(
 
   const connect = Effect.fnUntraced(function*(scope: Scope.Closeable) {
     yield* places.takeScoped(1)
-    const { opened: session, rank } = yield* endpoints.open
-    const mailMax = session.session.facts.capabilities?.limits?.mailMax ?? Number.POSITIVE_INFINITY
-    const connection = new Connection(session, rank, scope, Math.min(options.messagesPerConnection, mailMax))
+    const connection = new Connection(yield* endpoints.open, scope, options.messagesPerConnection)
     opened++
     connections.add(connection)
     yield* Effect.addFinalizer(() => Effect.sync(() => connections.delete(connection)))
@@ -184,8 +198,8 @@ export const make = Effect.fnUntraced(function*(
 
   const settle = (connection: Connection, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
     busy--
-    // After a success, or a dialogue of somebody's own, it is looked at before it is lent again.
-    if (!connection.isSpent && (Exit.isSuccess(exit) || !connection.isTidy)) return Effect.void
+    // After a success it is looked at before it is lent again.
+    if (!connection.isSpent && connection.isTidy && Exit.isSuccess(exit)) return Effect.void
     return Effect.flatMap(connection.isSpent ? Effect.succeed(false) : connection.opened.usable, (isUsable) => {
       if (isUsable) return Effect.void
       connection.drop()
@@ -203,7 +217,11 @@ export const make = Effect.fnUntraced(function*(
         Effect.flatMap(get, (connection) => {
           lent = connection
           busy++
-          return Effect.map(isFit(connection), (isFit) => {
+          const looked = Effect.tap(connection.opened.connection.quietFor, (quiet) => {
+            connection.isKept = connection.sent > 0 || quiet > fresh
+            return Effect.void
+          })
+          return Effect.map(Effect.andThen(looked, isFit(connection)), (isFit) => {
             if (isFit || isLast) return connection
             connection.drop()
             return undefined

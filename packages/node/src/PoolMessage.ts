@@ -1,11 +1,21 @@
 /**
- * A message on its way through a pool: how it is made ready, and when it may be sent again.
+ * A message on its way through a pool: when it may be sent again, and how to those whom
+ * one session does not take.
  */
-import { Envelope, Reason, type SmtpClient, type SmtpError, Source, type Transaction } from "@postern/core"
+import {
+  Address,
+  Envelope,
+  Outcome,
+  type Reason,
+  type SmtpClient,
+  type SmtpError,
+  type Source,
+  Transaction,
+  type Window
+} from "@postern/core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { invalid } from "./PoolOptions.ts"
 
@@ -37,27 +47,55 @@ export const isSafe = (
 export const envelope = (message: SmtpClient.Message): Result.Result<Envelope.Envelope, SmtpError.SmtpError> =>
   Result.mapError(Envelope.make(message), ({ field, problem }) => invalid(`"${field}" of the envelope`, problem))
 
-/** From what a caller gives to what a transaction takes. Fails with `InvalidInput`. */
-export const ready = (
-  message: SmtpClient.Message,
-  convert: SmtpClient.Options["convert"]
-): Effect.Effect<Transaction.Message, SmtpError.SmtpError, Scope.Scope> =>
-  Effect.flatMap(
-    Effect.fromResult(envelope(message)),
-    (envelope) =>
-      Effect.mapBoth(Source.body(message.content, message.binary === true), {
-        onSuccess: (body) => ({
-          envelope,
-          body,
-          policy: message.policy ?? "any",
-          convert: convert && converting(convert)
-        }),
-        onFailure: ({ problem, what }) => invalid(what, problem)
-      })
-  )
+/** Whether a session took no more of a message than its server's limits allow (RFC 9422): another takes the rest. */
+export const isLimited = ({ outcomes }: Outcome.Delivery): boolean => outcomes.some(isLeft)
 
-const converting = (convert: NonNullable<SmtpClient.Options["convert"]>): Transaction.Convert => (content) =>
-  Effect.mapError(convert(content), (error) =>
-    Reason.make("ContentUnavailable", {
-      detail: `it could not be converted: ${error instanceof Error ? error.message : String(error)}`
-    }))
+const isLeft = (outcome: Outcome.Outcome): boolean =>
+  outcome._tag === "Deferred" && outcome.reason._tag === "LimitReached"
+
+/**
+ * Sends a message to those whom the session before did not take, as long as each takes
+ * some. A failure on the way is theirs alone: others have the message by then.
+ */
+export const throughSessions = Effect.fnUntraced(function*(
+  message: SmtpClient.Message,
+  first: Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>,
+  further: (message: SmtpClient.Message) => Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
+): Effect.fn.Return<SmtpClient.Receipt, SmtpError.SmtpError> {
+  let receipt = yield* first
+  for (let most = Number.POSITIVE_INFINITY;;) {
+    const left = receipt.outcomes.flatMap((outcome, i) => isLeft(outcome) ? [i] : [])
+    if (left.length === 0 || left.length >= most || !isRepeatable(message.content)) return receipt
+    most = left.length
+    const { outcomes, transcript }: Pick<SmtpClient.Receipt, "outcomes" | "transcript"> = yield* Effect.catch(
+      further({ ...message, to: left.flatMap((i) => recipientsOf(message)[i] ?? []) }),
+      (error) => {
+        const recipients = left.map((i) => receipt.outcomes[i]?.recipient ?? "")
+        return Effect.succeed({ outcomes: recipients.map(failed(error)), transcript: error.transcript })
+      }
+    )
+    const all = [...receipt.outcomes]
+    left.forEach((i, at) => all.splice(i, 1, ...outcomes.slice(at, at + 1)))
+    receipt = { ...receipt, outcomes: all, transcript }
+  }
+})
+
+const recipientsOf = ({ to }: SmtpClient.Message): ReadonlyArray<Envelope.To> =>
+  Array.isArray(to) ? to as ReadonlyArray<Envelope.To> : [to as Envelope.To]
+
+const failed = ({ reason, retry }: SmtpError.SmtpError) => (recipient: string, i: number): Outcome.Outcome => {
+  if (reason._tag === "InDoubt") return { _tag: "InDoubt", recipient, reply: undefined, reason }
+  const reply = reason._tag === "RecipientsRefused" ? reason.replies[i] : "reply" in reason ? reason.reply : undefined
+  return { _tag: retry === "never" ? "Refused" : "Deferred", recipient, reply, reason }
+}
+
+/** What becomes of a message that does not get any further: some may have it from sessions before. */
+export const abandoned = (
+  { begun, message }: Window.Pending<unknown>,
+  reason: Reason.Reason
+): Result.Result<Outcome.Delivery, Reason.Reason> => {
+  if (begun === undefined || Result.isFailure(message)) return Result.fail(reason)
+  const recipients = message.success.envelope.forwardPaths.map(Address.formatForwardPath)
+  const rest = Outcome.lost(() => reason, begun.rest.map((i) => recipients[i] ?? ""), [], reason, false)
+  return Transaction.conclude(recipients, [...begun.parts, rest])
+}

@@ -3,24 +3,28 @@
  * connections as there may be, each of which sends windows of messages without waiting
  * for one before the next is said. What became of them comes in their order.
  */
-import { type SmtpClient, type SmtpError, type Transaction, Window } from "@postern/core"
+import { type Reason, type SmtpClient, type SmtpError, Window } from "@postern/core"
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Ready } from "./PoolEndpoints.ts"
 import type { Lease, Leases } from "./PoolLeases.ts"
+import { abandoned } from "./PoolMessage.ts"
 
 /** What the pool is to windows. */
 export interface Host {
   readonly leases: Leases
   /** Connections, at most. */
   readonly max: number
-  /** From what a caller gives to what a transaction takes. Fails with `InvalidInput`. */
-  readonly ready: (message: SmtpClient.Message) => Effect.Effect<Transaction.Message, SmtpError.SmtpError, Scope.Scope>
+  /** Makes a message ready for the preferred server. */
+  readonly ready: Ready
   /** Accepts a message, which then has to leave; otherwise says why not. */
   readonly enter: () => SmtpError.SmtpError | undefined
   /** Waits for the rate. */
@@ -59,6 +63,8 @@ interface Ticket {
   readonly batch: Batch
   readonly index: number
   readonly message: SmtpClient.Message
+  /** For whose server it was made ready. */
+  readonly ready: Ready
 }
 
 type Pending = Window.Pending<Ticket>
@@ -68,14 +74,15 @@ export const sendAll = <E, R>(
   host: Host,
   messages: Stream.Stream<SmtpClient.Message, E, R>
 ): Stream.Stream<SmtpClient.Sent, E, R> =>
-  Stream.unwrap(Effect.map(begin(host), (handOut) =>
+  Stream.unwrap(Effect.map(begin(host), ({ finish, handOut }) =>
     messages.pipe(
       Stream.chunks,
       Stream.flatMap((some) => Stream.fromArray(cut(some, host.max))),
       Stream.mapEffect((some) => handOut(new Batch(some))),
       Stream.buffer({ capacity: host.max * ahead }),
       Stream.mapEffect(({ done }) => Deferred.await(done)),
-      Stream.flatMap((results) => Stream.fromArray(results))
+      Stream.flatMap((results) => Stream.fromArray(results)),
+      Stream.concat(Stream.drain(Stream.fromEffect(finish)))
     )))
 
 // Evenly, where there are few.
@@ -88,7 +95,7 @@ const cut = <A>(all: ReadonlyArray<A>, parts: number): ReadonlyArray<ReadonlyArr
 const begin = Effect.fnUntraced(function*(host: Host) {
   const { leases, max } = host
   const scope = yield* Effect.scope
-  const work = yield* Queue.bounded<ReadonlyArray<Pending>>(max)
+  const work = yield* Queue.bounded<ReadonlyArray<Pending>, Cause.Done>(max)
   let unsettled = 0
   // Runs when nobody settles anything any more.
   yield* Effect.addFinalizer(() =>
@@ -110,74 +117,97 @@ const begin = Effect.fnUntraced(function*(host: Host) {
         Effect.map(host.again(ticket.message, result.failure), (result) => settle(ticket, result)),
         scope
       )
-  const fail = (all: ReadonlyArray<Ticket>, error: SmtpError.SmtpError) =>
-    Effect.forEach(all, (ticket) => conclude(ticket, Result.fail(error)), { discard: true })
+  // Nothing more can be done for these on a connection; what other sessions did for them holds.
+  const giveUp = (
+    all: ReadonlyArray<Pending>,
+    dress: (reason: Reason.Reason) => SmtpError.SmtpError,
+    why: Reason.Reason
+  ) =>
+    Effect.forEach(
+      all,
+      (pending) => conclude(pending.given, Result.mapError(abandoned(pending, why), dress)),
+      { discard: true }
+    )
+
+  // Servers differ in what content is converted by. What is made on the way is not converted, and can be had once.
+  const fit = (pending: Pending, ready: Ready): Effect.Effect<Pending> => {
+    const { given, message } = pending
+    if (given.ready === ready || Result.isFailure(message) || message.success.body._tag === "Blocks") {
+      return Effect.succeed(pending)
+    }
+    return Effect.map(Effect.result(Scope.provide(ready(given.message), scope)), (made) => ({
+      ...pending,
+      given: { ...given, ready },
+      message: Result.mapError(made, ({ reason }) => reason)
+    }))
+  }
 
   // What one connection takes; gives what it left, and why.
-  const window = (lease: Lease, begun: ReadonlyArray<Pending>) => {
-    const { connection, session } = lease.opened
+  const window = Effect.fnUntraced(function*(lease: Lease, begun: ReadonlyArray<Pending>) {
+    const { connection, count, session } = lease.opened
     let held = begun
-    let isTidy = true
-    const onTheWay = new Set<Ticket>()
-    const take = (): ReadonlyArray<Pending> => {
+    const onTheWay = new Map<Ticket, Pending>()
+    const take = Effect.suspend(() => {
       const taken = held.slice(0, Math.max(1, lease.left))
       held = held.slice(taken.length)
-      lease.count(taken.length)
-      for (const { given } of taken) onTheWay.add(given)
-      return taken
-    }
+      lease.spend(taken.length)
+      return Effect.forEach(taken, (pending) =>
+        Effect.map(fit(pending, lease.ready), (fitted) => {
+          onTheWay.set(fitted.given, fitted)
+          return fitted
+        }))
+    })
     const feed: Window.Feed<Ticket> = {
       // Nobody waits for work on a connection: others may have use for it.
       more: (wait) =>
         Effect.suspend(() => {
           if (lease.left === 0) return Effect.undefined
-          if (held.length > 0) return Effect.sync(take)
-          return Effect.map(Queue.poll(work), (some) => {
-            if (Option.isNone(some)) return wait ? undefined : []
+          if (held.length > 0) return take
+          return Effect.flatMap(Queue.poll(work), (some) => {
+            if (Option.isNone(some)) return Effect.succeed(wait ? undefined : [])
             held = some.value
-            return take()
+            return take
           })
         }),
-      done: (all) => {
-        isTidy = all.every(({ result }) => Result.isSuccess(result))
-        return Effect.forEach(all, ({ given, result }) => {
+      done: (all) =>
+        Effect.forEach(all, ({ given, result }) => {
           onTheWay.delete(given)
+          count(given.message, result)
           return conclude(given, Result.mapError(result, connection.error))
         }, { discard: true })
-      }
     }
-    return Effect.matchEffect(connection.run(Window.deliverAll(session, feed, take())), {
-      onSuccess: ({ left, lost }) => {
-        // The transaction of a message that was refused is open.
-        if (!isTidy) lease.lend()
-        return Effect.succeed({ left: [...left, ...held], lost, connection })
-      },
-      onFailure: (error) =>
-        Effect.as(
-          fail([...onTheWay, ...held.map(({ given }) => given)], error),
-          { left: [], lost: undefined, connection }
-        )
-    })
-  }
+    const delivering = connection.run(Window.deliverAll(session, feed, yield* take, lease.isKept))
+    const ended = yield* Effect.catch(delivering, (error) =>
+      Effect.as(
+        giveUp([...onTheWay.values(), ...held], () => error, error.reason),
+        undefined
+      ))
+    if (ended === undefined) return { left: [], lost: undefined, opened: lease.opened }
+    const { left, lost } = ended
+    // By the server's limits it takes no more, whatever the pool's own say.
+    if (left.some(({ begun }) => begun !== undefined)) lease.drop()
+    return { left: [...left, ...held], lost, opened: lease.opened }
+  })
 
   const deliver = (begun: ReadonlyArray<Pending>, died = 0): Effect.Effect<void> =>
     Effect.matchEffect(leases.use((lease) => window(lease, begun)), {
-      onFailure: (error) => fail(begun.map(({ given }) => given), error),
-      onSuccess: ({ connection, left, lost }) => {
+      onFailure: (error) => giveUp(begun, () => error, error.reason),
+      onSuccess: ({ left, lost, opened }) => {
         if (left.length === 0) return Effect.void
-        return lost !== undefined && died >= max
-          ? fail(left.map(({ given }) => given), connection.error(lost))
-          : deliver(left, lost === undefined ? died : died + 1)
+        if (lost === undefined || died < max) return deliver(left, lost === undefined ? died : died + 1)
+        for (const pending of left) opened.count(pending.given.message, abandoned(pending, lost))
+        return giveUp(left, opened.connection.error, lost)
       }
     })
 
-  yield* Effect.forEach(
+  const workers = yield* Effect.forEach(
     Array.from({ length: max }),
-    () => Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(work), (some) => deliver(some)))),
-    { discard: true }
+    () => Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(work), (some) => deliver(some))))
   )
+  // The last result is told while its window is still open: interrupted, it would take the connection with it.
+  const finish = Effect.andThen(Queue.end(work), Fiber.awaitAll(workers))
 
-  return Effect.fnUntraced(function*(batch: Batch) {
+  const handOut = Effect.fnUntraced(function*(batch: Batch) {
     const pending: Array<Pending> = []
     for (const [index, message] of batch.messages.entries()) {
       const refused = host.enter()
@@ -187,7 +217,7 @@ const begin = Effect.fnUntraced(function*(host: Host) {
       }
       unsettled++
       yield* host.pace
-      const ticket = { batch, index, message }
+      const ticket = { batch, index, message, ready: host.ready }
       const ready = yield* Effect.result(Scope.provide(host.ready(message), scope))
       if (Result.isFailure(ready)) settle(ticket, Result.fail(ready.failure))
       else pending.push({ given: ticket, message: Result.succeed(ready.success), attempts: 0 })
@@ -195,4 +225,5 @@ const begin = Effect.fnUntraced(function*(host: Host) {
     if (pending.length > 0) yield* Queue.offer(work, pending)
     return batch
   })
+  return { finish, handOut }
 })

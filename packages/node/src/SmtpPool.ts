@@ -4,7 +4,7 @@
  */
 import {
   Program,
-  type Progress,
+  Progress,
   Reason,
   type Session,
   SmtpClient,
@@ -22,12 +22,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as NodeTransport from "./NodeTransport.ts"
 import { ownDomain } from "./OwnDomain.ts"
 import * as PoolEndpoints from "./PoolEndpoints.ts"
 import * as PoolLeases from "./PoolLeases.ts"
-import { defaultRetry, diedBefore, envelope, isSafe, ready as toTransaction } from "./PoolMessage.ts"
+import { defaultRetry, diedBefore, envelope, isLimited, isSafe, throughSessions } from "./PoolMessage.ts"
 import { type Options, settle } from "./PoolOptions.ts"
 import * as PoolRate from "./PoolRate.ts"
 import * as PoolWindows from "./PoolWindows.ts"
@@ -89,7 +89,10 @@ export class SmtpPool extends Context.Service<SmtpPool, {
    * When interrupted, closes the connection that it used, and no other.
    */
   readonly send: (message: SmtpClient.Message) => Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
-  /** As `send`. Of the steps on the way it tells the last, the receipt. */
+  /**
+   * As `send`; tells how far it is, for long content. What was said on the connection
+   * before is not told, and what is said in an attempt that is repeated is.
+   */
   readonly sendWithProgress: (message: SmtpClient.Message) => Stream.Stream<Progress.Progress, SmtpError.SmtpError>
   /**
    * Sends a stream of messages, up to `max` at a time. What became of each comes in their
@@ -98,8 +101,8 @@ export class SmtpPool extends Context.Service<SmtpPool, {
   readonly sendAll: <E, R>(messages: Stream.Stream<SmtpClient.Message, E, R>) => Stream.Stream<SmtpClient.Sent, E, R>
   /**
    * Lends a connection until the scope closes. A transaction that was left open is reset
-   * before it is used again; what changes a session for good (AUTH, XCLIENT) must not be
-   * said on it.
+   * before it is lent again; after what changes a session for good (EHLO, AUTH, STARTTLS,
+   * XCLIENT) it is not.
    */
   readonly open: Effect.Effect<SmtpClient.Opened, SmtpError.SmtpError, Scope.Scope>
   /** Provides a `Connection` with a ready session, lent as by `open`, to a dialogue of one's own. */
@@ -108,15 +111,16 @@ export class SmtpPool extends Context.Service<SmtpPool, {
   ) => Effect.Effect<A, E | SmtpError.SmtpError, Exclude<R, Program.Connection>>
   readonly stats: Effect.Effect<Stats>
   /**
-   * Takes no more messages (they fail with `ConnectionFailed`, code `ERR_POOL_DRAINED`),
-   * waits for those under way, and ends every session. It happens, too, when the pool's
+   * Takes no more messages (they fail with `Draining`), waits for those under way, and ends every session. It happens, too, when the pool's
    * scope closes, and then takes no longer than `drainWithin`.
    */
   readonly drain: Effect.Effect<void>
 }>()("@postern/node/SmtpPool") {}
 
-const failure = (reason: Reason.Reason, phase: "input" | "connect"): SmtpError.SmtpError =>
-  new SmtpError.SmtpError({ reason, phase, transcript: [] })
+const failure = (reason: Reason.Reason): SmtpError.SmtpError =>
+  new SmtpError.SmtpError({ reason, phase: "input", transcript: [] })
+
+type Sending = Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
 
 /**
  * Makes a pool, which is drained when the scope closes. Fails with `InvalidInput` when an
@@ -128,9 +132,7 @@ export const make = Effect.fnUntraced(function*(
   const settings = yield* Effect.fromResult(settle(options))
   const endpoints = yield* PoolEndpoints.make([options, ...options.fallbacks ?? []], options.backOff)
   const { host, port } = endpoints.preferred
-  const detail = "the pool was drained, and takes no more messages"
-  const isDrained = () =>
-    failure(Reason.make("ConnectionFailed", { host, port, code: "ERR_POOL_DRAINED", detail }), "connect")
+  const isDrained = () => failure(Reason.make("Draining", { detail: "the pool is drained" }))
   const drained = Effect.suspend(() => Effect.fail(isDrained()))
   const leases = yield* PoolLeases.make(endpoints, settings, drained)
   const ready = options.rate === undefined ? Effect.void : yield* PoolRate.make(options.rate, `${host}:${port}`)
@@ -166,19 +168,22 @@ export const make = Effect.fnUntraced(function*(
     (_, exit) => Effect.sync(() => leave(exit))
   )
 
-  const attempt = (message: SmtpClient.Message, died = 0): Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError> =>
+  const attempt = (message: SmtpClient.Message, watch: Progress.Watch | undefined, died = 0): Sending =>
     Effect.suspend(() => {
       if (isOver) return drained
-      let isReused = false
+      let isKept = false
       const once = leases.use((lease) => {
-        isReused = lease.isReused
-        return lease.send(message)
+        isKept = lease.isKept
+        return Effect.tap(lease.send(message, watch), (receipt) => {
+          if (isLimited(receipt)) lease.drop()
+          return Effect.void
+        })
       })
       return Effect.catch(once, (error) => {
         // At most once for each connection that there may have been.
-        if (!isReused || died >= max || !diedBefore(error)) return Effect.fail(error)
+        if (!isKept || died >= max || !diedBefore(error)) return Effect.fail(error)
         retried++
-        return attempt(message, died + 1)
+        return attempt(message, watch, died + 1)
       })
     })
 
@@ -188,16 +193,13 @@ export const make = Effect.fnUntraced(function*(
     ({ duration }) => Effect.map(endpoints.pause, (pause) => Duration.max(duration, pause))
   )
 
-  // More attempts, as far as they are safe, after what came of the first.
-  const retrying = (
-    message: SmtpClient.Message,
-    first: Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
-  ): Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError> => {
+  // Attempts, as far as they are safe; `failed` is what came of a first one.
+  const retrying = (message: SmtpClient.Message, watch: Progress.Watch | undefined, failed?: SmtpError.SmtpError) => {
     let attempts = 0
-    const next = Effect.suspend(() => {
-      if (attempts++ === 0) return first
-      retried++
-      return Effect.andThen(ready, attempt(message))
+    const next: Sending = Effect.suspend(() => {
+      if (attempts++ > 0) retried++
+      else if (failed !== undefined) return Effect.fail(failed)
+      return Effect.andThen(ready, attempt(message, watch))
     })
     return Effect.retry(next, {
       schedule,
@@ -205,11 +207,14 @@ export const make = Effect.fnUntraced(function*(
     })
   }
 
+  const deliver = (message: SmtpClient.Message, watch?: Progress.Watch, failed?: SmtpError.SmtpError) =>
+    throughSessions(message, retrying(message, watch, failed), (rest) => retrying(rest, watch))
+
   const send = Effect.fnUntraced(
-    function*(message: SmtpClient.Message) {
+    function*(message: SmtpClient.Message, watch?: Progress.Watch) {
       yield* Effect.fromResult(envelope(message))
       yield* entered
-      return yield* retrying(message, Effect.andThen(ready, attempt(message)))
+      return yield* deliver(message, watch)
     },
     Effect.scoped
   )
@@ -217,18 +222,19 @@ export const make = Effect.fnUntraced(function*(
   const windows: PoolWindows.Host = {
     leases,
     max,
-    ready: (message) => toTransaction(message, options.convert),
+    ready: endpoints.ready,
     enter,
     pace: ready,
     leave,
-    again: (message, error) => Effect.result(retrying(message, Effect.fail(error)))
+    again: (message, error) => Effect.result(deliver(message, undefined, error))
   }
 
   const open = Effect.gen(function*() {
     yield* entered
     const lease = yield* leases.borrow
     lease.lend()
-    return { ...lease.opened, send: (message: SmtpClient.Message) => lease.send(message) }
+    const opened: SmtpClient.Opened = { ...lease.opened, send: (message, watch) => lease.send(message, watch) }
+    return opened
   })
 
   const drain = Effect.suspend(() => {
@@ -248,9 +254,8 @@ export const make = Effect.fnUntraced(function*(
   )
 
   return SmtpPool.of({
-    send,
-    sendWithProgress: (message) =>
-      Stream.fromEffect(Effect.map(send(message), (receipt): Progress.Progress => ({ _tag: "Done", receipt }))),
+    send: (message) => send(message),
+    sendWithProgress: (message) => Progress.progress(send, message),
     sendAll: (messages) => PoolWindows.sendAll(windows, messages),
     open,
     use: (dialogue) =>
@@ -290,14 +295,20 @@ export const layer = (
     Effect.map(make(options), (pool) => Context.make(SmtpPool, pool).pipe(Context.add(SmtpClient.SmtpClient, pool)))
   )
 
+const named = <A extends SmtpClient.Options>(server: A) => ({ ...server, domain: server.domain ?? ownDomain() })
+
 /**
- * The pool over TCP. In EHLO it calls itself by this machine's name where that is a full
- * one. Fails with `InvalidInput`.
+ * The pool over TCP, by the given way out. In EHLO it calls itself by this machine's name
+ * where that is a full one. Fails with `InvalidInput`.
  */
 export const layerTcp = (
-  options: Options
+  options: Options,
+  wayOut: NodeTransport.Options = {}
 ): Layer.Layer<SmtpPool | SmtpClient.SmtpClient, SmtpError.SmtpError> =>
-  Layer.provide(layer({ ...options, domain: options.domain ?? ownDomain() }), NodeTransport.layer)
+  Layer.provide(
+    layer({ ...named(options), fallbacks: options.fallbacks?.map((server) => named(server)) }),
+    NodeTransport.layerOptions(wayOut)
+  )
 
 /**
  * The pool over TCP as the environment says (`SMTP_URL`, `SMTP_USER`, …: see
@@ -305,13 +316,11 @@ export const layerTcp = (
  * `InvalidInput`.
  */
 export const layerConfig = (
-  overrides: Partial<Options> = {}
+  overrides: Partial<Options> = {},
+  wayOut: NodeTransport.Options = {}
 ): Layer.Layer<SmtpPool | SmtpClient.SmtpClient, SmtpError.SmtpError | Config.ConfigError> =>
   Layer.unwrap(Effect.gen(function*() {
     const settings = yield* SmtpConfig.config
-    const options = yield* Effect.mapError(
-      Effect.fromResult(SmtpConfig.toOptions(settings)),
-      (reason) => failure(reason, "input")
-    )
-    return layerTcp({ ...options, ...overrides })
+    const options = yield* Effect.mapError(Effect.fromResult(SmtpConfig.toOptions(settings)), failure)
+    return layerTcp({ ...options, ...overrides }, wayOut)
   }))

@@ -1,7 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import { CramMd5, Mechanism } from "@postern/core"
 import { InMemory, type ServerMachine } from "@postern/testing"
-import { Duration, Effect, Fiber, Redacted, Schedule } from "effect"
+import { Duration, Effect, Fiber, Redacted, Schedule, Stream } from "effect"
 import { SmtpPool } from "../src/index.ts"
 import { message, names, network, timed } from "./pool.ts"
 
@@ -112,6 +112,34 @@ describe("fail-over", () => {
         assert.deepStrictEqual((yield* pool.stats).failed, 2)
       })
   )
+
+  for (const way of ["send", "sendAll"] as const) {
+    timed(`each converts content in its own way (${way})`, () =>
+      Effect.gen(function*() {
+        const converted: Array<string> = []
+        const convert = (by: string) => () =>
+          Effect.sync(() => {
+            converted.push(by)
+            return new TextEncoder().encode("Subject: x\r\n\r\nx\r\n")
+          })
+        const { down, pool } = yield* two({ convert: convert("one") }, { extensions: [] }, {
+          convert: convert("two"),
+          without: ["8BITMIME", "CHUNKING"]
+        })
+        const eight = { ...message("ben"), content: "Subject: x\n\nä\n" }
+        const sending = way === "send"
+          ? Effect.asVoid(pool.send(eight))
+          : Stream.runForEach(
+            pool.sendAll(Stream.make(eight)),
+            ({ result }) => Effect.asVoid(Effect.fromResult(result))
+          )
+        yield* sending
+        yield* Effect.sleep("10 minutes")
+        down.add("one.example")
+        yield* sending
+        assert.deepStrictEqual(converted, ["one", "two"])
+      }))
+  }
 
   timed("one message at a time asks whether a server is back, the others go on", () =>
     Effect.gen(function*() {

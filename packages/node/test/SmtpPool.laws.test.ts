@@ -155,7 +155,7 @@ describe("whatever the program does", () => {
           const isCancelled = (exit: Exit.Exit<unknown, unknown>) =>
             Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
           const isRefusedBefore = (exit: Exit.Exit<unknown, unknown>) =>
-            Exit.isFailure(exit) && JSON.stringify(exit.cause).includes("ERR_POOL_DRAINED")
+            Exit.isFailure(exit) && JSON.stringify(exit.cause).includes("Draining")
           const accepted = exits.filter((exit) =>
             !isRefusedBefore(exit)
           )

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Command, Program, Reply, SmtpClient } from "@postern/core"
+import { Address, Command, Program, Reply, SmtpClient } from "@postern/core"
 import { SimulatedServer } from "@postern/testing"
-import { ConfigProvider, Effect, Exit, Fiber, Layer, Result, Schedule, Scope, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Result, Schedule, Scope, Stream } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { SmtpPool } from "../src/index.ts"
 import { message, pooled, timed } from "./pool.ts"
@@ -109,6 +109,52 @@ describe("connections", () => {
       assert.deepStrictEqual([sent, failed, retried], [5, 0, 2])
     }))
 
+  for (const way of ["send", "sendAll"] as const) {
+    timed(
+      `that are closed just as the next message comes leave it in no doubt, with CHUNKING (${way})`,
+      () =>
+        Effect.gen(function*() {
+          let mails = 0
+          const { names, pool, sessions } = yield* pooled({
+            extensions: ["PIPELINING", "CHUNKING"],
+            reply: (turn) => turn._tag === "Mail" && ++mails === 2 ? "drop" : undefined
+          }, { max: 1, retry: Schedule.recurs(0), idleTimeout: "1 hour" })
+          const sending = (name: string) =>
+            way === "send"
+              ? Effect.asVoid(pool.send(message(name)))
+              : Stream.runForEach(
+                pool.sendAll(Stream.make(message(name))),
+                ({ result }) => Effect.asVoid(Effect.fromResult(result))
+              )
+          yield* sending("ben")
+          yield* Effect.sleep("31 seconds")
+          yield* sending("cat")
+          assert.deepStrictEqual(yield* names, ["ben", "cat"])
+          assert.lengthOf(yield* sessions, 2)
+          const { failed, sent } = yield* pool.stats
+          assert.deepStrictEqual([sent, failed], [2, 0])
+        })
+    )
+  }
+
+  timed(
+    "that were opened ahead, and closed before their first message, leave it in no doubt either",
+    () =>
+      Effect.gen(function*() {
+        let mails = 0
+        const { names, pool } = yield* pooled({
+          extensions: ["PIPELINING", "CHUNKING"],
+          reply: (turn) => turn._tag === "Mail" && ++mails === 1 ? "drop" : undefined
+        }, { min: 1, max: 1, retry: Schedule.recurs(0) })
+        yield* Effect.sleep("31 seconds")
+        yield* Stream.runForEach(
+          pool.sendAll(Stream.make(message("ben"))),
+          ({ result }) => Effect.asVoid(Effect.fromResult(result))
+        )
+        assert.deepStrictEqual(yield* names, ["ben"])
+      })
+  )
+
   timed("that die with the content are another matter: the server has seen the message", () =>
     Effect.gen(function*() {
       let contents = 0
@@ -130,6 +176,90 @@ describe("connections", () => {
       assert.deepStrictEqual(yield* names, ["cat"])
       assert.lengthOf(yield* sessions, 1)
     }))
+})
+
+describe("what a session does not take (RFC 9422)", () => {
+  const to = ["ben@b.example", "cat@c.example", "dan@d.example", "eve@b.example"]
+
+  for (const limits of [{ rcptDomainMax: 1 }, { rcptMax: 1, mailMax: 2 }]) {
+    for (const way of ["send", "sendAll"] as const) {
+      timed(`goes through another: ${JSON.stringify(limits)} (${way})`, () =>
+        Effect.gen(function*() {
+          const { names, pool, sessions } = yield* pooled({ limits }, { max: 1 })
+          const several = { ...message("x"), to }
+          const results = way === "send"
+            ? [yield* Effect.result(pool.send(several))]
+            : (yield* Stream.runCollect(pool.sendAll(Stream.make(several)))).map(({ result }) => result)
+          const outcomes = results.flatMap((result) => Result.isSuccess(result) ? result.success.outcomes : [])
+          assert.deepStrictEqual(
+            outcomes.map(({ _tag, recipient }) => [_tag, recipient]),
+            to.map((each) => ["Accepted", `<${each}>`])
+          )
+          assert.deepStrictEqual(sorted(yield* names), ["ben", "cat", "dan", "eve"])
+          assert.lengthOf(yield* sessions, "mailMax" in limits ? 2 : 3)
+          assert.strictEqual((yield* pool.stats).sent, 1)
+        }))
+    }
+  }
+
+  timed("and a session that had its domains is not used again", () =>
+    Effect.gen(function*() {
+      const { names, pool } = yield* pooled({ limits: { rcptDomainMax: 1 } }, { max: 1, retry: Schedule.recurs(0) })
+      for (const each of to) yield* pool.send({ ...message("x"), to: each })
+      assert.deepStrictEqual(yield* names, ["ben", "cat", "dan", "eve"])
+    }))
+
+  for (const way of ["send", "sendAll"] as const) {
+    timed(
+      `where there is none, who has the message has it, and is not sent it again (${way})`,
+      () =>
+        Effect.gen(function*() {
+          let greetings = 0
+          const { names, pool } = yield* pooled({
+            limits: { rcptDomainMax: 1 },
+            reply: (turn) => turn._tag === "Greeting" && ++greetings > 1 ? Reply.make(554, "no more") : undefined
+          }, { max: 1 })
+          const several = { ...message("x"), to }
+          const [result] = way === "send"
+            ? [yield* Effect.result(pool.send(several))]
+            : (yield* Stream.runCollect(pool.sendAll(Stream.make(several)))).map(({ result }) => result)
+          const outcomes = result !== undefined && Result.isSuccess(result) ? result.success.outcomes : []
+          assert.deepStrictEqual(
+            outcomes.map((outcome) => outcome._tag === "Accepted" ? outcome._tag : outcome.reason._tag),
+            ["Accepted", "GreetingRefused", "GreetingRefused", "Accepted"]
+          )
+          assert.deepStrictEqual(yield* names, ["ben", "eve"])
+        })
+    )
+  }
+})
+
+describe("progress", () => {
+  timed("is told as the content goes out, on a kept connection, too", () =>
+    Effect.gen(function*() {
+      const { pool, sessions } = yield* pooled({}, { max: 1 })
+      for (const name of ["ben", "cat"]) {
+        const steps = yield* Stream.runCollect(pool.sendWithProgress(message(name)))
+        const tags = steps.map(({ _tag }) => _tag)
+        assert.includeMembers(tags, ["Event", "Content"])
+        assert.deepStrictEqual([tags.filter((tag) => tag === "Done").length, tags.at(-1)], [1, "Done"])
+      }
+      assert.lengthOf(yield* sessions, 1)
+      assert.strictEqual((yield* pool.stats).sent, 2)
+    }))
+})
+
+describe("telemetry", () => {
+  timed("counts each message of a window, and each recipient", () =>
+    Effect.gen(function*() {
+      const { pool } = yield* pooled({ unknownUsers: ["m3@b.example"] }, { max: 2 })
+      yield* Stream.runDrain(pool.sendAll(Stream.fromIterable(someNames(10).map(message))))
+      yield* pool.drain
+      const counted = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
+        id === "smtp.client.messages" && "count" in state ? [`${attributes?.["smtp.outcome"]} ${state.count}`] : []
+      )
+      assert.deepStrictEqual(counted.toSorted(), ["accepted 9", "refused 1"])
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
 
 describe("retry", () => {
@@ -293,7 +423,7 @@ describe("drain", () => {
       const draining = yield* Effect.forkChild(pool.drain)
       yield* Effect.sleep(1)
       const { reason, retry } = yield* Effect.flip(pool.send(message("late")))
-      assert.deepInclude(reason, { _tag: "ConnectionFailed", code: "ERR_POOL_DRAINED", host: "mx.example" })
+      assert.strictEqual(reason._tag, "Draining")
       assert.strictEqual(retry, "later")
       assert.isTrue((yield* pool.stats).isDraining)
       assert.isUndefined(draining.pollUnsafe())
@@ -313,7 +443,7 @@ describe("drain", () => {
       yield* Effect.sleep(5)
       yield* Effect.timeoutOption(pool.drain, 5)
       assert.isTrue((yield* pool.stats).isDraining)
-      assert.strictEqual((yield* Effect.flip(pool.send(message("cat")))).phase, "connect")
+      assert.strictEqual((yield* Effect.flip(pool.send(message("cat")))).phase, "input")
       yield* Fiber.join(sending)
       yield* pool.drain
       assert.deepStrictEqual([yield* open, yield* names], [0, ["ben"]])
@@ -339,7 +469,7 @@ describe("drain", () => {
       assert.isDefined(closing.pollUnsafe())
       assert.strictEqual(yield* open, 0)
       const errors = [yield* Fiber.join(sending), yield* Fiber.join(waiting)]
-      assert.deepStrictEqual(errors.map(({ reason }) => reason._tag), ["ConnectionLost", "ConnectionFailed"])
+      assert.deepStrictEqual(errors.map(({ reason }) => reason._tag), ["ConnectionLost", "Draining"])
     }))
 })
 
@@ -374,6 +504,29 @@ describe("sendAll", () => {
           }
           const { failed, sent, underWay } = yield* pool.stats
           assert.deepStrictEqual([sent, failed, underWay], [100, 0, 0])
+        })
+    )
+  }
+
+  timed("leaves its connections to those who come next", () =>
+    Effect.gen(function*() {
+      const { pool, sessions } = yield* pooled({}, { max: 1 })
+      for (const name of someNames(3)) yield* Stream.runDrain(pool.sendAll(Stream.make(message(name))))
+      assert.lengthOf(yield* sessions, 1)
+    }))
+
+  for (const offered of [["PIPELINING", "CHUNKING"], ["PIPELINING"], []]) {
+    timed(
+      `leaves no transaction open behind a refused message, with ${offered.join(" and ") || "no extension"}`,
+      () =>
+        Effect.gen(function*() {
+          const { names, pool, sessions } = yield* pooled({ extensions: offered, unknownUsers: ["m1@b.example"] }, {
+            max: 1
+          })
+          yield* Stream.runDrain(pool.sendAll(Stream.fromIterable(someNames(2).map(message))))
+          yield* pool.send(message("ben"))
+          assert.deepStrictEqual(yield* names, ["m0", "ben"])
+          assert.lengthOf(yield* sessions, 1)
         })
     )
   }
@@ -460,7 +613,7 @@ describe("sendAll", () => {
         assert.lengthOf(yield* names, sent)
         assert.isTrue(sent > 0 && sent < 1000)
         for (const { result } of results.slice(sent)) {
-          assert.deepInclude(Result.isFailure(result) && result.failure.reason, { code: "ERR_POOL_DRAINED" })
+          assert.deepInclude(Result.isFailure(result) && result.failure.reason, { _tag: "Draining" })
         }
       })
   )
@@ -492,6 +645,22 @@ describe("dialogues of one's own", () => {
       assert.deepStrictEqual(yield* names, ["ben", "cat"])
       assert.lengthOf(yield* sessions, 1)
     }))
+
+  for (
+    const [what, command] of [
+      ["EHLO", Command.ehlo(Result.getOrThrow(Address.parseDomain("x.example")))],
+      ["XCLIENT", Result.getOrThrow(Command.xclient({ NAME: "x.example" }))]
+    ] as const
+  ) {
+    timed(`that make the session another's are the last on it (${what})`, () =>
+      Effect.gen(function*() {
+        const { names, pool, sessions } = yield* pooled({ extensions: ["PIPELINING", "XCLIENT NAME"] }, { max: 1 })
+        yield* pool.use(() => Program.send(command))
+        yield* pool.send(message("ben"))
+        assert.deepStrictEqual(yield* names, ["ben"])
+        assert.lengthOf(yield* sessions, 2)
+      }))
+  }
 
   timed("may end the session", () =>
     Effect.gen(function*() {

@@ -18,7 +18,13 @@ export type Known = Partial<Content.Facts>
 
 /** Content in memory, or made block by block while it is sent. */
 export type Body =
-  | { readonly _tag: "Octets"; readonly octets: Uint8Array; readonly facts: Content.Facts; readonly binary: boolean }
+  | {
+    readonly _tag: "Octets"
+    readonly octets: Uint8Array
+    readonly facts: Content.Facts
+    readonly dots: ReadonlyArray<number>
+    readonly binary: boolean
+  }
   | {
     readonly _tag: "Blocks"
     /** The next block; undefined at the end. */
@@ -42,8 +48,8 @@ export const stepOf = (way: Way): "Content" | "Bdat" | "Burl" =>
 
 /** Content in memory. Binary content is not text: its line ends are nobody's, and stay (RFC 3030 §3). */
 export const octets = (octets: Uint8Array, binary = false): Body => {
-  const facts = Content.measure(octets)
-  return { _tag: "Octets", octets, facts: binary ? { ...facts, size: octets.length } : facts, binary }
+  const { dots, facts } = Content.inspect(octets)
+  return { _tag: "Octets", octets, facts: binary ? { ...facts, size: octets.length } : facts, dots, binary }
 }
 
 /** BDAT where it may be had, otherwise DATA. Fails where content cannot be sent that is binary, or the server's to fetch. */
@@ -73,7 +79,7 @@ export const chunk = (body: Body & { readonly _tag: "Octets" }, replies = 1): Sa
 
 /** All of it as DATA carries it. */
 export const data = (body: Body & { readonly _tag: "Octets" }, replies = 1): Said.Content =>
-  Said.content(Content.blocks(body.octets, "DATA"), replies)
+  Said.content(Content.inspectedBlocks(body.octets, body), replies)
 
 /** Nothing, as DATA carries it: what a server gets that said 354 and took no recipient (RFC 2920 §3.1). */
 export const nothing: Said.Content = Said.content(Content.blocks(new Uint8Array(0), "DATA"))

@@ -323,7 +323,7 @@ export class Line {
 
   within<A>(step: Limited, effect: Effect.Effect<A, Reason.Reason>): Effect.Effect<A, Reason.Reason> {
     const millis = Duration.toMillis(timeLimit(this.limits, step))
-    return this.watchdog.limit(effect, millis, Effect.fail(Reason.make("TimedOut", { step, limit: millis })))
+    return this.watchdog.limit(effect, millis, () => Effect.fail(Reason.make("TimedOut", { step, limit: millis })))
   }
 
   read(step: Expect.Step): Effect.Effect<void, Reason.Reason> {

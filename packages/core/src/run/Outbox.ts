@@ -8,6 +8,7 @@ import { blockSize } from "../wire/Content.ts"
 import * as CommandLine from "../wire/CommandLine.ts"
 import type * as Expect from "../wire/Expect.ts"
 import * as Said from "../wire/Said.ts"
+import { take } from "../wire/Slab.ts"
 import type { Secrets } from "./Secrets.ts"
 import type { SessionLog } from "./SessionLog.ts"
 
@@ -249,7 +250,7 @@ const utf8 = new TextEncoder()
 const join = (parts: ReadonlyArray<string | Uint8Array>, length: number): Uint8Array => {
   const [only] = parts
   if (parts.length === 1 && only !== undefined) return typeof only === "string" ? utf8.encode(only) : only
-  let out = new Uint8Array(length)
+  let out = take(length)
   let at = 0
   for (const part of parts) {
     if (typeof part === "string") {

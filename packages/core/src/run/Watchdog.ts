@@ -29,7 +29,7 @@ export class Watchdog {
   }
 
   /** The effect, or `otherwise` when it takes longer. Without a sleep when it need not wait. */
-  limit<A, E>(effect: Effect.Effect<A, E>, millis: number, otherwise: Effect.Effect<A, E>): Effect.Effect<A, E> {
+  limit<A, E>(effect: Effect.Effect<A, E>, millis: number, otherwise: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.withFiber((parent) => {
       const child = Effect.runForkWith(parent.context)(effect)
       const done = child.pollUnsafe()
@@ -39,7 +39,7 @@ export class Watchdog {
           deadline: this.clock.currentTimeMillisUnsafe() + millis,
           expire: () => {
             stop()
-            resume(Effect.andThen(Fiber.interrupt(child), otherwise))
+            resume(Effect.flatMap(Fiber.interrupt(child), otherwise))
           }
         }
         const stop = child.addObserver((exit) => {

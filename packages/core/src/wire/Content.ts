@@ -7,6 +7,7 @@
  * here: every CR, LF and CRLF becomes CRLF.
  */
 import { scan } from "./LineEnds.ts"
+import { take } from "./Slab.ts"
 
 const CR = 13
 const LF = 10
@@ -102,7 +103,7 @@ class Edited {
   room(more: number): Uint8Array {
     const needed = this.length + more
     if (this.out === undefined) {
-      return this.out = new Uint8Array(Math.max(needed, this.original.length + (this.original.length >>> 5) + 64))
+      return this.out = take(Math.max(needed, this.original.length + (this.original.length >>> 5) + 64))
     }
     if (needed <= this.out.length) return this.out
     const larger = new Uint8Array(2 * needed)
@@ -130,6 +131,47 @@ function* manyBlocks(content: Uint8Array, framing: Framing): Generator<Uint8Arra
 const fewBlocks = (content: Uint8Array, framing: Framing): ReadonlyArray<Uint8Array> => {
   const { end, push } = encoder(framing)
   return [push(content), end()]
+}
+
+/** Content as DATA carries it, block by block, where it was looked at already. */
+export const inspectedBlocks = (content: Uint8Array, { dots, facts }: Inspected): Iterable<Uint8Array> => {
+  if (!facts.canonical) return blocks(content, "DATA")
+  if (content.length > blockSize) return { [Symbol.iterator]: () => doubledBlocks(content, dots) }
+  const out = take(content.length + dots.length + terminator.length)
+  doubled(out, content, 0, dots)
+  out.set(terminator, content.length + dots.length)
+  return [out]
+}
+
+function* doubledBlocks(content: Uint8Array, dots: ReadonlyArray<number>): Generator<Uint8Array, undefined> {
+  let next = 0
+  for (let at = 0; at < content.length; at += blockSize) {
+    const block = content.subarray(at, at + blockSize)
+    const first = next
+    while ((dots[next] ?? Number.POSITIVE_INFINITY) < at + block.length) next++
+    if (next === first) {
+      yield block
+      continue
+    }
+    const out = take(block.length + next - first)
+    doubled(out, block, at, dots.slice(first, next))
+    yield out
+  }
+  yield terminator
+}
+
+// Copies with a further dot before each of those, whose places are counted from `offset` octets before.
+const doubled = (out: Uint8Array, content: Uint8Array, offset: number, dots: ReadonlyArray<number>): void => {
+  let from = 0
+  let length = 0
+  for (const dot of dots) {
+    const at = dot - offset
+    out.set(content.subarray(from, at), length)
+    length += at - from
+    out[length++] = DOT
+    from = at
+  }
+  out.set(content.subarray(from), length)
 }
 
 /** The content as DATA carries it: CRLF line ends, dots doubled, `.` CRLF at the end. */
@@ -208,12 +250,23 @@ export const inspector = (): (octets: Uint8Array) => Pick<Facts, "eightBit" | "l
 export const longestLine = 998
 
 /** Measures content. */
-export const measure = (content: Uint8Array): Facts => {
+export const measure = (content: Uint8Array): Facts => inspect(content).facts
+
+/** Content that was looked at. */
+export interface Inspected {
+  readonly facts: Facts
+  /** Where lines begin with a dot, in canonical content: nothing else is to be changed for DATA. */
+  readonly dots: ReadonlyArray<number>
+}
+
+/** Measures content, and finds the dots that DATA doubles. */
+export const inspect = (content: Uint8Array): Inspected => {
   let size = content.length
   let start = 0
   let longest = 0
   let paired = -1
   let headerEnd = content.length
+  const dots: Array<number> = content[0] === DOT ? [0] : []
   const eightBit = scan(content, (at) => {
     if (at === paired) return
     const length = at - start
@@ -226,17 +279,19 @@ export const measure = (content: Uint8Array): Facts => {
       size++
       start = at + 1
     }
+    if (content[start] === DOT) dots.push(start)
   })
   const unended = content.length - start
   if (unended > longest) longest = unended
   if (unended > 0) size += 2
-  return {
+  const facts = {
     size,
     eightBit,
     eightBitHeader: eightBit && scan(content.subarray(0, headerEnd), ignore),
     longestLine: longest,
     canonical: size === content.length
   }
+  return { facts, dots }
 }
 
 const ignore = (): void => {}

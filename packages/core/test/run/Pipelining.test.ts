@@ -246,6 +246,20 @@ describe("whole messages sent ahead", () => {
       assert.deepStrictEqual(tags(result), ["sent", "InDoubt", "InDoubt"])
     }))
 
+  it.effect("a refused RSET, and content taken behind it: nobody knows who got that", () =>
+    Effect.gen(function*() {
+      const { result } = yield* scripted([[
+        ...greets("PIPELINING", "CHUNKING"),
+        hearsBytes(`${windowed(1)}RSET\r\n${windowed(2)}`),
+        says("250 ok", "250 ok", "452 4.3.1 no room"),
+        says("450 not now", "503 5.5.1 nested MAIL", "250 ok", "250 taken"),
+        hears("RSET"),
+        says("250 ok"),
+        ...quits
+      ]], all(message(1), message(2)))
+      assert.deepStrictEqual(tags(result), ["TemporaryFailure", "InDoubt"])
+    }))
+
   it.effect("a refused RSET: the content of the next must reach nobody it is not for", () =>
     Effect.gen(function*() {
       let resets = 0

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SmtpClient, type SmtpError, Transport } from "@postern/core"
-import { Faults, InMemory, VirtualTime } from "@postern/testing"
+import { Faults, InMemory, type ServerMachine, VirtualTime } from "@postern/testing"
 import { Cause, Clock, Effect, Exit, Fiber, Queue, Result, Stream } from "effect"
 import { arrived, everyWay, exact, letter, letters, reported, site, tag, type Way } from "./sending.ts"
 
@@ -211,8 +211,12 @@ describe.each(everyWay)("sendAll by %s", (way) => {
 })
 
 describe("where no connection can be had", () => {
-  const through = Effect.fnUntraced(function*(plan: Faults.Plan, way: Way = "CHUNKING") {
-    const server = yield* InMemory.make({ maxMessages: 3 })
+  const through = Effect.fnUntraced(function*(
+    plan: Faults.Plan,
+    way: Way = "CHUNKING",
+    config: ServerMachine.Config = { maxMessages: 3 }
+  ) {
+    const server = yield* InMemory.make(config)
     const client = yield* SmtpClient.make({
       endpoint: "mx.example:25",
       security: "plain",
@@ -254,6 +258,27 @@ describe("where no connection can be had", () => {
         assert.deepStrictEqual(results.map(tag), ["sent", "sent", "sent"])
         assert.deepStrictEqual(arrived(yield* inbox), reported(results))
         assert.strictEqual(yield* open, 0)
+      })
+  )
+
+  it.effect.each(["CHUNKING", "DATA"] as const)(
+    "for the rest of a message: what was done for the others is told (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const plan = [Faults.refuse("ECONNREFUSED", { connection: 1 })]
+        const { client, inbox } = yield* through(plan, way, { limits: { rcptDomainMax: 1 } })
+        const to = ["ben@b.example", "cat@c.example"]
+        const { end, results } = yield* collect(client.sendAll(Stream.make(letter(0, { to }), letter(1))))
+        assert.strictEqual(reason(end), "ConnectionFailed")
+        const [first] = results
+        assert.lengthOf(results, 1)
+        assert.deepStrictEqual(
+          first !== undefined && Result.isSuccess(first.result)
+            ? first.result.success.outcomes.map(({ _tag }) => _tag)
+            : [],
+          ["Accepted", "Deferred"]
+        )
+        exact(results, yield* inbox)
       })
   )
 })

@@ -198,6 +198,36 @@ describe("limits that the server names", () => {
       assert.lengthOf(reported(results), 5)
     }))
 
+  it.effect.each(pipelined)("RCPTDOMAINMAX: what cannot be divided is not (%s)", (way) =>
+    Effect.gen(function*() {
+      const { client, inbox, sessions } = yield* site(way, { limits: { rcptDomainMax: 1 } })
+      const made = (i: number) => Stream.encodeText(Stream.make(`Subject: ${i}\n\n`, "x\n"))
+      const to = ["ben@b.example", "cat@c.example"]
+      const results = yield* sendAll(client, [
+        letter(0, { to, policy: "all" }),
+        letter(1, { to, content: made(1) }),
+        letter(2, { to: "ben@b.example", policy: "all" }),
+        letter(3, { to: "cat@c.example", content: made(3) }),
+        letter(4, { to: "ben@b.example" })
+      ])
+      // Where another session has room for all of it, it waits for that.
+      const roomy = yield* site(way, { limits: { rcptDomainMax: 2 } })
+      const whole = yield* sendAll(roomy.client, [
+        letter(0),
+        letter(1, { to: ["cat@c.example", "dan@d.example"], policy: "all" }),
+        letter(2, { to, content: made(2) })
+      ])
+      assert.deepStrictEqual(whole.map(tag), ["sent", "sent", "sent"])
+      assert.deepStrictEqual((yield* roomy.inbox).map(({ forwardPaths }) => forwardPaths.length), [1, 2, 2])
+      assert.deepStrictEqual(results.map(tag), ["InvalidInput", "InvalidInput", "sent", "sent", "sent"])
+      assert.deepStrictEqual((yield* inbox).map(({ content }) => /^Subject: (\d)/.exec(latin1(content))?.[1]), [
+        "2",
+        "3",
+        "4"
+      ])
+      assert.lengthOf(yield* sessions, 3)
+    }))
+
   it.effect.each(everyWay)(
     "too many recipients, found out by 452 4.5.3: another transaction (%s)",
     (way) =>

@@ -20,7 +20,7 @@ const make = Effect.gen(function*() {
 })
 
 const slow = (millis: number) => Effect.as(Effect.sleep(millis), "done")
-const expired = Effect.succeed("expired")
+const expired = () => Effect.succeed("expired")
 
 describe("Watchdog", () => {
   it.effect("what need not wait starts no sleep", () =>

@@ -90,6 +90,25 @@ describe("Content laws", () => {
     )
   })
 
+  it("looked at before it is encoded as it is without", () => {
+    const joined = (blocks: Iterable<Uint8Array>) => new Uint8Array(Buffer.concat([...blocks]))
+    fc.assert(
+      fc.property(content, fc.boolean(), (bytes, canonical) => {
+        const given = canonical ? Content.normalize(bytes) : bytes
+        assert.deepStrictEqual(
+          joined(Content.inspectedBlocks(given, Content.inspect(given))),
+          Content.encodeData(given)
+        )
+      }),
+      runs
+    )
+    const line = `${"x".repeat(62)}\r\n`
+    for (const text of [`.${line}`, line, `${line}.\r\n`, `.\r\n`.repeat(3)]) {
+      const long = new TextEncoder().encode(text.repeat(3000))
+      assert.deepStrictEqual(joined(Content.inspectedBlocks(long, Content.inspect(long))), Content.encodeData(long))
+    }
+  })
+
   it("encoded in pieces of any kind it is what the whole is", () => {
     fc.assert(
       fc.property(content, fc.array(fc.nat(40), { maxLength: 8 }), (bytes, places) => {

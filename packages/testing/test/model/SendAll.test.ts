@@ -177,7 +177,7 @@ describe("sendAll", () => {
         for (const sent of seen.results) tally.count(tag(sent))
         if (seen.failure !== undefined) tally.count(`failed: ${seen.failure.reason._tag}`)
       }),
-      parameters(700)
+      parameters(500)
     )
     tally.expect(
       "sent",
@@ -216,7 +216,7 @@ describe("sendAll", () => {
           if (one.server.limits === undefined) assert.notStrictEqual(tag(sent), "ServiceClosing")
         }
       }),
-      parameters(200)
+      parameters(120)
     )
     tally.expect("sent", "SenderRefused", "ContentRefused", "RecipientsRefused", "InvalidInput")
   }, limit)
