@@ -11,6 +11,7 @@ import {
   type SmtpError,
   type Source,
   Transaction,
+  type Transcript,
   type Window
 } from "@postern/core"
 import * as Effect from "effect/Effect"
@@ -57,33 +58,46 @@ const isLeft = (outcome: Outcome.Outcome): boolean =>
  * Sends a message to those whom the session before did not take, as long as each takes
  * some. A failure on the way is theirs alone: others have the message by then.
  */
-export const throughSessions = Effect.fnUntraced(function*(
+export const throughSessions = (
   message: SmtpClient.Message,
-  first: Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>,
-  further: (message: SmtpClient.Message) => Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
-): Effect.fn.Return<SmtpClient.Receipt, SmtpError.SmtpError> {
-  let receipt = yield* first
-  for (let most = Number.POSITIVE_INFINITY;;) {
+  first: Sending,
+  further: (message: SmtpClient.Message) => Sending,
+  most = Number.POSITIVE_INFINITY
+): Sending =>
+  Effect.flatMap(first, (receipt) => {
     const left = receipt.outcomes.flatMap((outcome, i) => isLeft(outcome) ? [i] : [])
-    if (left.length === 0 || left.length >= most || !isRepeatable(message.content)) return receipt
-    most = left.length
-    const { outcomes, transcript }: Pick<SmtpClient.Receipt, "outcomes" | "transcript"> = yield* Effect.catch(
-      further({ ...message, to: left.flatMap((i) => recipientsOf(message)[i] ?? []) }),
-      (error) => {
-        const recipients = left.map((i) => receipt.outcomes[i]?.recipient ?? "")
-        return Effect.succeed({ outcomes: recipients.map(failed(error)), transcript: error.transcript })
-      }
-    )
-    const all = [...receipt.outcomes]
-    left.forEach((i, at) => all.splice(i, 1, ...outcomes.slice(at, at + 1)))
-    receipt = { ...receipt, outcomes: all, transcript }
-  }
-})
+    if (left.length === 0 || left.length >= most || !isRepeatable(message.content)) return Effect.succeed(receipt)
+    const rest = { ...message, to: left.flatMap((i) => recipientsOf(message)[i] ?? []) }
+    const told = Effect.match(further(rest), {
+      onSuccess: ({ outcomes, transcript }) => merged(receipt, left, outcomes, transcript),
+      onFailure: (error) =>
+        merged(
+          receipt,
+          left,
+          left.map((i, at) => failed(error, receipt.outcomes[i]?.recipient ?? "", at)),
+          error.transcript
+        )
+    })
+    return throughSessions(message, told, further, left.length)
+  })
+
+type Sending = Effect.Effect<SmtpClient.Receipt, SmtpError.SmtpError>
+
+const merged = (
+  receipt: SmtpClient.Receipt,
+  left: ReadonlyArray<number>,
+  found: ReadonlyArray<Outcome.Outcome>,
+  transcript: Transcript.Transcript
+): SmtpClient.Receipt => {
+  const outcomes = [...receipt.outcomes]
+  left.forEach((i, at) => outcomes.splice(i, 1, ...found.slice(at, at + 1)))
+  return { ...receipt, outcomes, transcript }
+}
 
 const recipientsOf = ({ to }: SmtpClient.Message): ReadonlyArray<Envelope.To> =>
   Array.isArray(to) ? to as ReadonlyArray<Envelope.To> : [to as Envelope.To]
 
-const failed = ({ reason, retry }: SmtpError.SmtpError) => (recipient: string, i: number): Outcome.Outcome => {
+const failed = ({ reason, retry }: SmtpError.SmtpError, recipient: string, i: number): Outcome.Outcome => {
   if (reason._tag === "InDoubt") return { _tag: "InDoubt", recipient, reply: undefined, reason }
   const reply = reason._tag === "RecipientsRefused" ? reason.replies[i] : "reply" in reason ? reason.reply : undefined
   return { _tag: retry === "never" ? "Refused" : "Deferred", recipient, reply, reason }

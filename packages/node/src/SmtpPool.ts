@@ -117,6 +117,8 @@ export class SmtpPool extends Context.Service<SmtpPool, {
   readonly drain: Effect.Effect<void>
 }>()("@postern/node/SmtpPool") {}
 
+const isDrained = () => failure(Reason.make("Draining", { detail: "the pool is drained" }))
+
 const failure = (reason: Reason.Reason): SmtpError.SmtpError =>
   new SmtpError.SmtpError({ reason, phase: "input", transcript: [] })
 
@@ -132,7 +134,6 @@ export const make = Effect.fnUntraced(function*(
   const settings = yield* Effect.fromResult(settle(options))
   const endpoints = yield* PoolEndpoints.make([options, ...options.fallbacks ?? []], options.backOff)
   const { host, port } = endpoints.preferred
-  const isDrained = () => failure(Reason.make("Draining", { detail: "the pool is drained" }))
   const drained = Effect.suspend(() => Effect.fail(isDrained()))
   const leases = yield* PoolLeases.make(endpoints, settings, drained)
   const ready = options.rate === undefined ? Effect.void : yield* PoolRate.make(options.rate, `${host}:${port}`)

@@ -91,28 +91,25 @@ export const nothing: Said.Content = Said.content(Content.blocks(new Uint8Array(
 export const stream = Program.fn(
   function*(body: Body & { readonly _tag: "Blocks" }, framing: Content.Framing, sevenBit: boolean, replies: number) {
     const encoder = Content.encoder(framing)
-    const inspect = Content.inspector()
-    const unfit = (block: Uint8Array | undefined): Reason.Reason | undefined => {
-      if (block === undefined || body.binary) return undefined
-      const { eightBit, longestLine } = inspect(block)
+    const unfit = (): Reason.Reason | undefined => {
+      const { eightBit, longestLine } = encoder.seen()
       if (sevenBit && eightBit) return missing("8BITMIME", "the content has octets above 127")
       return longestLine > Content.longestLine
         ? missing("BINARYMIME", `a line of the content has more than ${Content.longestLine} octets`)
         : undefined
     }
-    const safe = (block: Uint8Array) => body.binary ? block : encoder.push(block)
     let unheard = 0
     for (;;) {
       const made = yield* Program.result(Program.perform(body.next))
-      const problem = Result.isFailure(made) ? made.failure : unfit(made.success)
+      const block = Result.isSuccess(made) ? made.success : undefined
+      const octets = block === undefined || body.binary ? block : encoder.push(block)
+      const problem = Result.isFailure(made) ? made.failure : unfit()
       if (problem !== undefined) {
         // After BDAT the server waits for a command: the transaction can be given up. After DATA it cannot.
         if (unheard > 0) yield* Program.settled(Program.converse([], ["Bdat"]))
         return yield* Program.fail(problem)
       }
-      const block = Result.isSuccess(made) ? made.success : undefined
-      if (block === undefined) break
-      const octets = safe(block)
+      if (octets === undefined) break
       if (octets.length === 0) continue
       if (framing === "DATA") {
         yield* Program.converse([Said.part(octets)], [])

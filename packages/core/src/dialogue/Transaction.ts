@@ -128,7 +128,8 @@ export interface Attempt {
 export const attempt = Program.fn(
   function*(session: Session<"ready">, given: Message, budget: Budget, only: ReadonlyArray<number> | undefined) {
     const message = yield* fit(session, given)
-    const groups = message.groups.map((group) => only === undefined ? group : group.filter((i) => only.includes(i)))
+    const left = only && new Set(only)
+    const groups = message.groups.map((group) => left === undefined ? group : group.filter((i) => left.has(i)))
       .filter(({ length }) => length > 0)
     const parts: Array<Outcome.Settled> = []
     const rest: Array<number> = []
@@ -137,7 +138,7 @@ export const attempt = Program.fn(
     // Not an iteration: recipients that were too many for one transaction get another.
     for (let wanted = groups.shift(); wanted !== undefined; wanted = groups.shift()) {
       const group = budget.mails > 0 ? affordable(message, wanted, budget) : []
-      rest.push(...wanted.filter((i) => !group.includes(i)))
+      if (group !== wanted) rest.push(...without(wanted, group))
       if (group.length === 0) continue
       const recipients = group.map((i) => message.recipients[i] ?? "")
       if (ended !== undefined) {
@@ -158,16 +159,22 @@ export const attempt = Program.fn(
         ended = Reason.make("ConnectionLost", { step: "Content", detail: part.reason.detail })
       }
       const again = part.reply === undefined || message.body._tag === "Blocks" ? [] : Outcome.tooMany(part)
-      if (again.length > 0) groups.push(group.filter((i) => again.includes(message.recipients[i] ?? "")))
+      const tooMany = new Set(again)
+      if (again.length > 0) groups.push(group.filter((i) => tooMany.has(message.recipients[i] ?? "")))
       const outcomes = again.length === 0
         ? part.outcomes
-        : part.outcomes.filter(({ recipient }) => !again.includes(recipient))
+        : part.outcomes.filter(({ recipient }) => !tooMany.has(recipient))
       parts.push({ ...part, outcomes })
     }
     const attempted: Attempt = { recipients: message.recipients, parts, rest, lost }
     return attempted
   }
 )
+
+const without = (all: ReadonlyArray<number>, some: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const gone = new Set(some)
+  return all.filter((i) => !gone.has(i))
+}
 
 // The message as it stands on this session, converted where it has to be.
 const fit = Program.fn(function*(session: Session<"ready">, given: Message) {

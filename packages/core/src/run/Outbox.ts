@@ -86,7 +86,11 @@ export class Outbox {
   /** Queues it, or tells why it must not be said. */
   push(said: Said.Said): Reason.Reason | undefined {
     const line = lineOf(said)
-    for (const step of Said.steps(said)) this.expected.push({ step, item: this.said, said })
+    if (Said.isLine(said)) {
+      this.expected.push({ step: said._tag, item: this.said, said })
+    } else {
+      for (const step of Said.steps(said)) this.expected.push({ step, item: this.said, said })
+    }
     this.queue.push({ said, line })
     this.said++
     return isOneLine(line)
@@ -115,7 +119,7 @@ export class Outbox {
   hear(): void {
     if (this.asked) this.awaited--
     this.heard++
-    if (this.heard < 64 && this.heard < this.expected.length) return
+    if (this.heard < this.expected.length && this.heard < Math.max(64, this.expected.length >>> 1)) return
     this.expected = this.expected.slice(this.heard)
     this.heard = 0
   }
@@ -194,7 +198,7 @@ export class Outbox {
     if (this.owed !== "content" || (said._tag === "Content" && said.end)) this.owed = undefined
     this.closed = lastInGroup.has(said._tag)
     this.at++
-    if (this.at < 64 && this.at < this.queue.length) return
+    if (this.at < this.queue.length && this.at < Math.max(64, this.queue.length >>> 1)) return
     this.queue = this.queue.slice(this.at)
     this.at = 0
   }
@@ -203,7 +207,7 @@ export class Outbox {
   open(said: Said.Said): boolean {
     if (this.awaited === 0) return true
     if (!this.pipelining || this.closed) return false
-    return this.awaited + Said.steps(said).length <= outstanding
+    return this.awaited + (Said.isLine(said) ? 1 : said.replies) <= outstanding
   }
 
   // What the server would not take for what it is.

@@ -30,6 +30,8 @@ export type Framing = "DATA" | "BDAT"
  */
 export interface Encoder {
   readonly push: (octets: Uint8Array) => Uint8Array
+  /** What was seen until now: an octet above 127, and how long the longest line is. */
+  readonly seen: () => Pick<Facts, "eightBit" | "longestLine">
   /** The end of the last line, and the terminator of DATA. */
   readonly end: () => Uint8Array
 }
@@ -43,6 +45,10 @@ class LineEncoder implements Encoder {
   // The piece before ended in CR, which became CRLF already.
   skipLf = false
   some = false
+  eightBit = false
+  longestLine = 0
+  // Of the line that is not at its end.
+  length = 0
 
   constructor(dots: boolean) {
     this.dots = dots
@@ -58,17 +64,31 @@ class LineEncoder implements Encoder {
     const out = new Edited(piece)
     let paired = -1
     if (dots && this.atLineStart && piece[0] === DOT) out.edit(0, 0, dot)
-    scan(piece, (at) => {
+    let start = 0
+    const high = scan(piece, (at) => {
       if (at === paired) return
-      if (piece[at] === CR && piece[at + 1] === LF) paired = at + 1
-      else out.edit(at, 1, lineEnd)
-      if (dots && piece[Math.max(at, paired) + 1] === DOT) out.edit(Math.max(at, paired) + 1, 0, dot)
+      const length = this.length + at - start
+      if (length > this.longestLine) this.longestLine = length
+      this.length = 0
+      start = at + 1
+      if (piece[at] === CR && piece[start] === LF) {
+        paired = start
+        start++
+      } else {
+        out.edit(at, 1, lineEnd)
+      }
+      if (dots && piece[start] === DOT) out.edit(start, 0, dot)
     })
+    if (high) this.eightBit = true
+    this.length += piece.length - start
+    if (this.length > this.longestLine) this.longestLine = this.length
     const last = piece[piece.length - 1]
     this.atLineStart = last === LF || last === CR
     this.skipLf = last === CR
     return out.octets()
   }
+
+  seen = (): Pick<Facts, "eightBit" | "longestLine"> => this
 
   end = (): Uint8Array => {
     if (this.atLineStart || !this.some) return this.dots ? terminator : empty
@@ -223,27 +243,6 @@ export interface Facts {
   readonly longestLine: number
   /** Nothing is to be changed for BDAT. */
   readonly canonical: boolean
-}
-
-/** Looks at content piece by piece: whether an octet above 127 was among it, and how long its longest line is until now. */
-export const inspector = (): (octets: Uint8Array) => Pick<Facts, "eightBit" | "longestLine"> => {
-  let eightBit = false
-  let longestLine = 0
-  // Of the line that is not at its end.
-  let length = 0
-  return (octets) => {
-    let start = 0
-    if (
-      scan(octets, (at) => {
-        longestLine = Math.max(longestLine, length + at - start)
-        length = 0
-        start = at + 1
-      })
-    ) eightBit = true
-    length += octets.length - start
-    longestLine = Math.max(longestLine, length)
-    return { eightBit, longestLine }
-  }
 }
 
 /** The longest line that every server takes, without its CRLF. */

@@ -94,10 +94,10 @@ const checkOffered = (one: Case, { exchanges }: Dialogue): void => {
   for (const exchange of exchanges) {
     const { line, verb } = exchange
     const offer = usable(exchange.offer, one)
-    if (verb === "AUTH") assert.include(offer.get("AUTH"), line.split(" ")[1], line)
+    if (verb === "AUTH") assert.include(offer.get("AUTH") ?? [], line.split(" ")[1] ?? "", line)
     else if (!basic.has(verb)) assert.isTrue(offersValue(offer, verb, undefined), line)
     if (verb === "XCLIENT") {
-      for (const word of line.split(" ").slice(1)) assert.include(offer.get("XCLIENT"), word.split("=")[0], line)
+      for (const word of line.split(" ").slice(1)) assert.include(offer.get("XCLIENT") ?? [], word.split("=")[0] ?? "", line)
     }
     if (verb !== "MAIL" && verb !== "RCPT") continue
     for (const [keyword, value] of parametersOf(exchange)) assert.isTrue(offersValue(offer, keyword, value), line)
@@ -223,10 +223,8 @@ const obstaclesOf = (letter: Letter, offer: Offer, one: Case): Obstacles => {
   }
   const rcptMax = Number(offer.get("LIMITS")?.find((word) => word.startsWith("RCPTMAX="))?.slice(8) ?? 1000)
   const domainMax = Number(offer.get("LIMITS")?.find((word) => word.startsWith("RCPTDOMAINMAX="))?.slice(14) ?? 1000)
-  const several = to.length > (policy === "each" ? 1 : rcptMax)
+  const several = to.length > (policy === "each" ? 1 : rcptMax) || new Set(to.map(({ domain }) => domain)).size > domainMax
   if (several && (policy === "all" || isMade(letter))) known.push("InvalidInput")
-  // No session takes them all.
-  if (policy === "all" && new Set(to.map(({ domain }) => domain)).size > domainMax) late.push("InvalidInput")
   return { known, late }
 }
 

@@ -176,7 +176,7 @@ const nonsense: fc.Arbitrary<Partial<Options>> = fc.constantFrom<Partial<Options
   { deliverBy: { seconds: 1.5, otherwise: "notify" } },
   { dsn: { envelopeId: "ü" } },
   { dsn: { envelopeId: "+".repeat(34) } },
-  { dsn: { notify: [] } },
+  { dsn: { envelopeId: "" } },
   { priority: 10 },
   { hold: { for: 0 } },
   { hold: { until: new Date(Number.NaN) } },
