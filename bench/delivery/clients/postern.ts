@@ -27,8 +27,8 @@ const streamed = (work: Work.Work): Stream.Stream<Uint8Array> =>
 
 type Send = (messages: number) => Effect.Effect<void, unknown>
 
-// On one connection; where the client is a pool, on several.
-const all = ({ sendAll }: SmtpClient.SmtpClient["Service"], message: SmtpClient.Message): Send => (messages) =>
+// On one connection that is kept; where the client is a pool, on several.
+const all = ({ sendAll }: Pick<SmtpClient.Opened, "sendAll">, message: SmtpClient.Message): Send => (messages) =>
   sendAll(Stream.fromIterable(Array.from({ length: messages }, () => message))).pipe(
     Stream.runFold(() => 0, (taken, { result }) => Result.isSuccess(result) ? taken + 1 : taken),
     Effect.flatMap((taken) => taken === messages ? Effect.void : Effect.die(`${messages - taken} were not taken`))
@@ -56,6 +56,8 @@ const sending = (work: Work.Work) =>
       case "send":
       case "stream":
         return oneByOne((yield* client.open).send(message))
+      case "sendAll":
+        return all(yield* client.open, message)
       default:
         return all(client, message)
     }

@@ -213,7 +213,11 @@ export const alone = Program.fn(function*(progress: Progress<unknown>, pending: 
   if (Result.isFailure(attempted)) {
     const reason = Program.isLost(attempted.failure) ? attempted.failure.reason : attempted.failure
     if (Program.isLost(attempted.failure)) progress.lost = reason
-    return progress.settle(pending, Result.fail(reason))
+    const { parts, rest } = begun ?? { parts: [], rest: [] }
+    const result = parts.length === 0
+      ? Result.fail(reason)
+      : Transaction.unfinished(message.success, parts, rest, reason)
+    return progress.settle(pending, result)
   }
   const { lost, recipients, rest } = attempted.success
   const parts = [...begun?.parts ?? [], ...attempted.success.parts]

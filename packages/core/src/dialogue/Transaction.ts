@@ -228,6 +228,18 @@ export const deliver = Program.fn(
   }
 )
 
+/** The outcome of a message of which some recipients are left, and of which nothing more can be done. */
+export const unfinished = (
+  { envelope }: Message,
+  parts: ReadonlyArray<Outcome.Settled>,
+  rest: ReadonlyArray<number>,
+  reason: Reason.Reason
+): Result.Result<Outcome.Delivery, Reason.Reason> => {
+  const recipients = envelope.forwardPaths.map(Address.formatForwardPath)
+  const waiting = Outcome.lost(() => reason, rest.map((i) => recipients[i] ?? ""), [], reason, false)
+  return conclude(recipients, [...parts, waiting])
+}
+
 /** {@link deliver} for a message that may be converted. Fails as that does. */
 export const send = Program.fn(function*(session: Session<"ready">, message: Message) {
   const { lost, parts, recipients, rest } = yield* attempt(session, message, budget(session), undefined)

@@ -10,13 +10,11 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Outcome from "../dialogue/Outcome.ts"
 import type { Session } from "../dialogue/Session.ts"
 import * as Transaction from "../dialogue/Transaction.ts"
 import { deliverAll, type Done, type Ended, type Feed, type Pending } from "../dialogue/Window.ts"
-import type { Reason } from "../outcome/Reason.ts"
+import * as Reason from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
-import * as Address from "../wire/Address.ts"
 import type { Live } from "./Connection.ts"
 import type { Meter, Tally } from "./Meter.ts"
 import type { Message, Sent } from "./SmtpClient.ts"
@@ -36,18 +34,19 @@ interface Dialled {
   readonly meter: Meter
 }
 
-/** The stream of results. */
+/** The stream of results. Dials again where a connection takes no more, or fails with why. */
 export const sendAll = <E, R>(
   telemetry: Telemetry,
   dial: Effect.Effect<Dialled, SmtpError, Scope.Scope>,
   ready: Ready,
-  messages: Stream.Stream<Message, E, R>
+  messages: Stream.Stream<Message, E, R>,
+  again = true
 ): Stream.Stream<Sent, E | SmtpError, R> =>
   Stream.callback<Sent, E | SmtpError, R>(
     Effect.fnUntraced(function*(results) {
       const input = yield* Queue.bounded<ReadonlyArray<Pending<Message>>, E | Cause.Done>(1)
       yield* Effect.forkScoped(Queue.into(fill(messages, ready, input), input))
-      yield* telemetry.sendAll((tally) => drain(dial, input, results, tally))
+      yield* telemetry.sendAll((tally) => drain(dial, input, results, tally, again))
       yield* Queue.end(results)
     }),
     { bufferSize: buffered }
@@ -78,7 +77,8 @@ const drain = Effect.fnUntraced(function*<E>(
   dial: Effect.Effect<Dialled, SmtpError, Scope.Scope>,
   input: Queue.Dequeue<ReadonlyArray<Pending<Message>>, E | Cause.Done>,
   results: Queue.Enqueue<Sent, E | SmtpError | Cause.Done>,
-  tally: Tally
+  tally: Tally,
+  again: boolean
 ) {
   const feed = new Source(input, results, tally)
   let left = (yield* feed.more(true)) ?? []
@@ -94,6 +94,11 @@ const drain = Effect.fnUntraced(function*<E>(
         }
       )
     )
+    if (!again && ended.left.length > 0) {
+      const reason = ended.lost ?? Reason.make("LimitReached", { limit: "MAILMAX", most: feed.told })
+      yield* feed.giveUp(ended.left, reason)
+      return yield* Effect.fail(feed.error(reason))
+    }
     left = ended.left.length > 0 || ended.exhausted ? ended.left : (yield* feed.more(true)) ?? []
   }
   if (feed.failure !== undefined) return yield* Effect.failCause(feed.failure)
@@ -105,6 +110,8 @@ class Source<E> implements Feed<Message> {
   readonly tally: Tally
   connection: Live | undefined = undefined
   meter: Meter | undefined = undefined
+  /** How many results were told. */
+  told = 0
   /** Why there are no more messages, where the stream of them failed. */
   failure: Cause.Cause<E> | undefined = undefined
 
@@ -133,6 +140,7 @@ class Source<E> implements Feed<Message> {
   }
 
   done = (all: ReadonlyArray<Done<Message>>): Effect.Effect<void> => {
+    this.told += all.length
     for (const { given, result } of all) this.tally.add(given, result)
     const held = all.flatMap(({ message }) =>
       Result.isSuccess(message) && message.success.body._tag === "Blocks" ? [message.success.body.release] : []
@@ -148,17 +156,15 @@ class Source<E> implements Feed<Message> {
   }
 
   /** What other sessions did for the first message is told where no more can be done. */
-  giveUp([first]: ReadonlyArray<Pending<Message>>, reason: Reason): Effect.Effect<void> {
+  giveUp([first]: ReadonlyArray<Pending<Message>>, reason: Reason.Reason): Effect.Effect<void> {
     if (first?.begun === undefined || first.begun.parts.length === 0 || Result.isFailure(first.message)) {
       return Effect.void
     }
     const { begun: { parts, rest }, given, message } = first
-    const recipients = message.success.envelope.forwardPaths.map(Address.formatForwardPath)
-    const waiting = Outcome.lost(() => reason, rest.map((i) => recipients[i] ?? ""), [], reason, false)
-    return this.done([{ given, message, result: Transaction.conclude(recipients, [...parts, waiting]) }])
+    return this.done([{ given, message, result: Transaction.unfinished(message.success, parts, rest, reason) }])
   }
 
-  error(reason: Reason): SmtpError {
+  error(reason: Reason.Reason): SmtpError {
     return this.connection?.error(reason) ?? new SmtpError({ reason, phase: "input", transcript: [] })
   }
 }

@@ -15,7 +15,7 @@ import { open as openSession, type Security } from "../dialogue/Open.ts"
 import type * as Body from "../dialogue/Body.ts"
 import { Connection } from "../dialogue/Program.ts"
 import type { Session } from "../dialogue/Session.ts"
-import type { Delivery, Policy } from "../dialogue/Outcome.ts"
+import type { Delivery, Outcome, Policy } from "../dialogue/Outcome.ts"
 import * as Transaction from "../dialogue/Transaction.ts"
 import * as Reason from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
@@ -89,6 +89,8 @@ export interface Opened {
   readonly connection: Connections.Live
   /** Sends one message on this connection; as `send` of the client otherwise. */
   readonly send: (message: Message, watch?: Watch) => Effect.Effect<Receipt, SmtpError>
+  /** Sends messages on this connection alone; as `sendAll` of the client otherwise. Fails when the connection ends before them. */
+  readonly sendAll: <E, R>(messages: Stream.Stream<Message, E, R>) => Stream.Stream<Sent, E | SmtpError, R>
   /** True while another message may be sent on it: see {@link Connections.Live}. */
   readonly usable: Effect.Effect<boolean>
   /** Counts in the metrics a message that was sent on it otherwise than by `send`. */
@@ -296,16 +298,29 @@ const throughSessions = Effect.fnUntraced(function*(
   const to = Array.isArray(message.to) ? message.to as ReadonlyArray<Envelope.To> : [message.to as Envelope.To]
   let receipt = yield* send(message)
   for (let waiting = waitingOf(receipt); waiting.length > 0;) {
-    const further = yield* send({ ...message, to: waiting.flatMap((i) => to[i] ?? []) })
+    const further = yield* Effect.result(send({ ...message, to: waiting.flatMap((i) => to[i] ?? []) }))
     const outcomes = [...receipt.outcomes]
-    waiting.forEach((i, at) => outcomes.splice(i, 1, ...further.outcomes.slice(at, at + 1)))
-    receipt = { ...further, reply: receipt.reply, outcomes }
+    waiting.forEach((i, at) => {
+      const recipient = outcomes[i]?.recipient ?? ""
+      const outcome = Result.isSuccess(further) ? further.success.outcomes[at] : outcomeOf(recipient, further.failure)
+      if (outcome !== undefined) outcomes.splice(i, 1, outcome)
+    })
+    // Who has the message by now is told so, whatever became of the others.
+    const { transcript } = Result.isSuccess(further) ? further.success : further.failure
+    receipt = { reply: receipt.reply, outcomes, transcript }
+    if (Result.isFailure(further)) return receipt
     const left = waitingOf(receipt)
     if (left.length === waiting.length) return receipt
     waiting = left
   }
   return receipt
 })
+
+const outcomeOf = (recipient: string, { reason, retry }: SmtpError): Outcome => {
+  if (reason._tag === "InDoubt") return { _tag: "InDoubt", recipient, reply: undefined, reason }
+  const reply = "reply" in reason ? reason.reply : undefined
+  return { _tag: retry === "never" ? "Refused" : "Deferred", recipient, reply, reason }
+}
 
 const waitingOf = ({ outcomes }: Delivery): ReadonlyArray<number> =>
   outcomes.flatMap((outcome, i) => outcome._tag === "Deferred" && outcome.reason._tag === "LimitReached" ? [i] : [])
@@ -351,6 +366,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         watch,
         telemetry.send(message, (span) => sendOn({ connection, meter, session }, message, span))
       ),
+    sendAll: (messages) => sendAll(telemetry, Effect.succeed({ connection, meter, session }), readied, messages, false),
     usable: connection.usable,
     count: (message, result) => meter.tally.add(message, result)
   }))

@@ -27,7 +27,7 @@ import { type Dialogue, type Exchange, fromXtext, isYes, nothing, type Offer, pa
 const { MODEL_PATH: path, MODEL_RUNS: runs, MODEL_SEED: seed } = process.env
 
 const parameters: fc.Parameters<[Case]> = {
-  numRuns: runs === undefined ? 1200 : Number(runs),
+  numRuns: runs === undefined ? 2500 : Number(runs),
   seed: seed === undefined ? 5321 : Number(seed),
   ...path === undefined ? {} : { path }
 }
@@ -97,7 +97,9 @@ const checkOffered = (one: Case, { exchanges }: Dialogue): void => {
     if (verb === "AUTH") assert.include(offer.get("AUTH") ?? [], line.split(" ")[1] ?? "", line)
     else if (!basic.has(verb)) assert.isTrue(offersValue(offer, verb, undefined), line)
     if (verb === "XCLIENT") {
-      for (const word of line.split(" ").slice(1)) assert.include(offer.get("XCLIENT") ?? [], word.split("=")[0] ?? "", line)
+      for (const word of line.split(" ").slice(1)) {
+        assert.include(offer.get("XCLIENT") ?? [], word.split("=")[0] ?? "", line)
+      }
     }
     if (verb !== "MAIL" && verb !== "RCPT") continue
     for (const [keyword, value] of parametersOf(exchange)) assert.isTrue(offersValue(offer, keyword, value), line)
@@ -223,7 +225,8 @@ const obstaclesOf = (letter: Letter, offer: Offer, one: Case): Obstacles => {
   }
   const rcptMax = Number(offer.get("LIMITS")?.find((word) => word.startsWith("RCPTMAX="))?.slice(8) ?? 1000)
   const domainMax = Number(offer.get("LIMITS")?.find((word) => word.startsWith("RCPTDOMAINMAX="))?.slice(14) ?? 1000)
-  const several = to.length > (policy === "each" ? 1 : rcptMax) || new Set(to.map(({ domain }) => domain)).size > domainMax
+  const several = to.length > (policy === "each" ? 1 : rcptMax)
+    || new Set(to.map(({ domain }) => domain)).size > domainMax
   if (several && (policy === "all" || isMade(letter))) known.push("InvalidInput")
   return { known, late }
 }
@@ -265,7 +268,10 @@ const checkTold = (one: Case, seen: Seen, letter: Letter, i: number, told: Told)
   if (Result.isFailure(told)) assert.lengthOf(taken, 0, name)
   const well = known.length === 0 && late.length === 0 && letter.from !== "spammer" && letter.source._tag !== "burl"
     && letter.to.some(({ local }) => local !== "ghost")
-    && (letter.policy !== "all" || (letter.to.every(({ local }) => local !== "ghost") && one.server.maxRecipients === 100))
+    // When a session refuses all that it takes, the others are not asked as yet.
+    && (one.server.limits === undefined || letter.to.every(({ local }) => local !== "ghost"))
+    && (letter.policy !== "all"
+      || (letter.to.every(({ local }) => local !== "ghost") && one.server.maxRecipients === 100))
     && normalized(letter.content).length <= (one.server.extensions.includes("SIZE 0") ? 10_485_760 : one.server.maxSize)
   if (well) assert.include(one.route === "opened" ? ["sent", "LimitReached"] : ["sent"], name)
   if (Result.isSuccess(told)) {
@@ -397,11 +403,10 @@ describe("what is sent", () => {
     )
     if (runs !== undefined || path !== undefined) return console.log(Object.fromEntries(counts))
     // So that laws are not kept by runs that never get far.
-    assert.includeMembers([...counts.keys()], [
-      ...["sent", "InvalidInput", "TooLarge", "RecipientsRefused", "SenderRefused"],
-      ...["8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8", "BURL", "DSN", "REQUIRETLS", "DELIVERBY", "MT-PRIORITY"]
-        .map((extension) => `ExtensionMissing ${extension}`),
-      ...["EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "DATA", "BDAT", "BURL", "RSET", "XCLIENT", "ETRN"]
-    ])
+    const extensions = "8BITMIME BINARYMIME CHUNKING SMTPUTF8 BURL DSN REQUIRETLS DELIVERBY MT-PRIORITY".split(" ")
+      .map((extension) => `ExtensionMissing ${extension}`)
+    const verbs = "EHLO HELO LHLO STARTTLS AUTH DATA BDAT BURL RSET XCLIENT ETRN".split(" ")
+    const ends = ["sent", "InvalidInput", "TooLarge", "SenderRefused"]
+    assert.deepStrictEqual([...extensions, ...verbs, ...ends].filter((name) => !counts.has(name)), [])
   }, limit)
 })
