@@ -144,7 +144,7 @@ const begin = Effect.fnUntraced(function*(host: Host) {
 
   // What one connection takes; gives what it left, and why.
   const window = Effect.fnUntraced(function*(lease: Lease, begun: ReadonlyArray<Pending>) {
-    const { connection, count, session } = lease.opened
+    const { budget, connection, count, session } = lease.opened
     let held = begun
     const onTheWay = new Map<Ticket, Pending>()
     const take = Effect.suspend(() => {
@@ -176,7 +176,7 @@ const begin = Effect.fnUntraced(function*(host: Host) {
           return conclude(given, Result.mapError(result, connection.error))
         }, { discard: true })
     }
-    const delivering = connection.run(Window.deliverAll(session, feed, yield* take, lease.isKept))
+    const delivering = connection.run(Window.deliverAll(session, feed, yield* take, lease.isKept, budget))
     const ended = yield* Effect.catch(delivering, (error) =>
       Effect.as(
         giveUp([...onTheWay.values(), ...held], () => error, error.reason),

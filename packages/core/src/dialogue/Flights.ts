@@ -68,11 +68,17 @@ export class Progress<M> {
   /** Results of the messages behind it. */
   behind: Array<Done<M>> = []
 
-  constructor(session: Session<"ready">, feed: Feed<M>, begun: ReadonlyArray<Pending<M>>, cautious: boolean) {
+  constructor(
+    session: Session<"ready">,
+    feed: Feed<M>,
+    begun: ReadonlyArray<Pending<M>>,
+    cautious: boolean,
+    budget: Transaction.Budget
+  ) {
     this.session = session
     this.feed = feed
     this.batch = begun
-    this.budget = Transaction.budget(session)
+    this.budget = budget
     this.cautious = cautious
   }
 

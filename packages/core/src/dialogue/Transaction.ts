@@ -243,25 +243,18 @@ export const unfinished = (
 /** {@link deliver} for a message that may be converted. Fails as that does. */
 export const send = Program.fn(function*(session: Session<"ready">, message: Message) {
   const { lost, parts, recipients, rest } = yield* attempt(session, message, budget(session), undefined)
-  const waiting = rest.length === 0 ? [] : [waits(session, rest.map((i) => recipients[i] ?? ""))]
-  const concluded = conclude(recipients, [...parts, ...waiting])
+  const concluded = rest.length === 0
+    ? conclude(recipients, parts)
+    : unfinished(message, parts, rest, limitReached(session))
   if (Result.isSuccess(concluded)) return concluded.success
   return yield* Program.fail(concluded.failure === lost?.reason ? lost : concluded.failure)
 })
 
-// More than the session takes: another one will.
-const waits = ({ facts }: Session<"ready">, recipients: ReadonlyArray<string>): Outcome.Settled => {
+/** More than the session takes: another one will. */
+export const limitReached = ({ facts }: Session<"ready">): Reason.Of<"LimitReached"> => {
   const { mailMax, rcptDomainMax } = facts.capabilities?.limits ?? {}
-  const domains = rcptDomainMax !== undefined
-  const reason = Reason.make("LimitReached", {
-    limit: domains ? "RCPTDOMAINMAX" : "MAILMAX",
-    most: (domains ? rcptDomainMax : mailMax) ?? 0
-  })
-  return {
-    outcomes: recipients.map((recipient) => ({ _tag: "Deferred", recipient, reply: undefined, reason })),
-    reply: undefined,
-    reason
-  }
+  const limit = rcptDomainMax === undefined ? "MAILMAX" : "RCPTDOMAINMAX"
+  return Reason.make("LimitReached", { limit, most: rcptDomainMax ?? mailMax ?? 0 })
 }
 
 interface Convertible extends Message {

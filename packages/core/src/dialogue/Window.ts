@@ -8,6 +8,7 @@ import { inTurn } from "./DataWindow.ts"
 import type * as Program from "./Program.ts"
 import { type Ended, type Feed, type Pending, Progress } from "./Flights.ts"
 import type { Session } from "./Session.ts"
+import * as Transaction from "./Transaction.ts"
 
 export type { Done, Ended, Feed, Pending } from "./Flights.ts"
 
@@ -15,17 +16,19 @@ export type { Done, Ended, Feed, Pending } from "./Flights.ts"
  * Delivers messages within a session until there are no more, the server takes no more
  * (MAILMAX, RFC 9422), or the connection ends. `begun` are those left by another
  * connection. On a connection that was idle be `cautious`: the first message finds out
- * whether it still is there before its content goes out.
+ * whether it still is there before its content goes out. `budget` is what the session still
+ * takes by the server's limits.
  */
 export const deliverAll = <M>(
   session: Session<"ready">,
   feed: Feed<M>,
   begun: ReadonlyArray<Pending<M>>,
-  cautious = false
+  cautious = false,
+  budget: Transaction.Budget = Transaction.budget(session)
 ): Program.Program<Ended<M>> => {
   const { capabilities, lmtp } = session.facts
   const chunks = capabilities?.pipelining === true && capabilities.chunking && lmtp !== true
   // Inside, a window does not look at what it was given.
-  const progress = new Progress(session, feed, begun, cautious) as unknown as Progress<unknown>
+  const progress = new Progress(session, feed, begun, cautious, budget) as unknown as Progress<unknown>
   return (chunks ? inChunks : inTurn)(progress) as unknown as Program.Program<Ended<M>>
 }

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import type { Session } from "../dialogue/Session.ts"
 import * as Transaction from "../dialogue/Transaction.ts"
 import { deliverAll, type Done, type Ended, type Feed, type Pending } from "../dialogue/Window.ts"
-import * as Reason from "../outcome/Reason.ts"
+import type { Reason } from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
 import type { Live } from "./Connection.ts"
 import type { Meter, Tally } from "./Meter.ts"
@@ -32,6 +32,7 @@ interface Dialled {
   readonly session: Session<"ready">
   readonly connection: Live
   readonly meter: Meter
+  readonly budget: Transaction.Budget
 }
 
 /** The stream of results. Dials again where a connection takes no more, or fails with why. */
@@ -87,15 +88,16 @@ const drain = Effect.fnUntraced(function*<E>(
     const ended: Ended<Message> = yield* Effect.scoped(
       Effect.flatMap(
         Effect.tapError(dial, ({ reason }) => feed.giveUp(left, reason)),
-        ({ connection, meter, session }) => {
+        ({ budget, connection, meter, session }) => {
           feed.connection = connection
           feed.meter = meter
-          return meter.measure("sendAll", connection.run(deliverAll(session, feed, left)))
+          return meter.measure("sendAll", connection.run(deliverAll(session, feed, left, false, budget)))
         }
       )
     )
     if (!again && ended.left.length > 0) {
-      const reason = ended.lost ?? Reason.make("LimitReached", { limit: "MAILMAX", most: feed.told })
+      const { session } = yield* dial
+      const reason = ended.lost ?? Transaction.limitReached(session)
       yield* feed.giveUp(ended.left, reason)
       return yield* Effect.fail(feed.error(reason))
     }
@@ -110,8 +112,6 @@ class Source<E> implements Feed<Message> {
   readonly tally: Tally
   connection: Live | undefined = undefined
   meter: Meter | undefined = undefined
-  /** How many results were told. */
-  told = 0
   /** Why there are no more messages, where the stream of them failed. */
   failure: Cause.Cause<E> | undefined = undefined
 
@@ -140,7 +140,6 @@ class Source<E> implements Feed<Message> {
   }
 
   done = (all: ReadonlyArray<Done<Message>>): Effect.Effect<void> => {
-    this.told += all.length
     for (const { given, result } of all) this.tally.add(given, result)
     const held = all.flatMap(({ message }) =>
       Result.isSuccess(message) && message.success.body._tag === "Blocks" ? [message.success.body.release] : []
@@ -156,7 +155,7 @@ class Source<E> implements Feed<Message> {
   }
 
   /** What other sessions did for the first message is told where no more can be done. */
-  giveUp([first]: ReadonlyArray<Pending<Message>>, reason: Reason.Reason): Effect.Effect<void> {
+  giveUp([first]: ReadonlyArray<Pending<Message>>, reason: Reason): Effect.Effect<void> {
     if (first?.begun === undefined || first.begun.parts.length === 0 || Result.isFailure(first.message)) {
       return Effect.void
     }
@@ -164,7 +163,7 @@ class Source<E> implements Feed<Message> {
     return this.done([{ given, message, result: Transaction.unfinished(message.success, parts, rest, reason) }])
   }
 
-  error(reason: Reason.Reason): SmtpError {
+  error(reason: Reason): SmtpError {
     return this.connection?.error(reason) ?? new SmtpError({ reason, phase: "input", transcript: [] })
   }
 }

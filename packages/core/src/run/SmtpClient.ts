@@ -15,7 +15,7 @@ import { open as openSession, type Security } from "../dialogue/Open.ts"
 import type * as Body from "../dialogue/Body.ts"
 import { Connection } from "../dialogue/Program.ts"
 import type { Session } from "../dialogue/Session.ts"
-import type { Delivery, Outcome, Policy } from "../dialogue/Outcome.ts"
+import type { Delivery, Policy } from "../dialogue/Outcome.ts"
 import * as Transaction from "../dialogue/Transaction.ts"
 import * as Reason from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
@@ -91,6 +91,8 @@ export interface Opened {
   readonly send: (message: Message, watch?: Watch) => Effect.Effect<Receipt, SmtpError>
   /** Sends messages on this connection alone; as `sendAll` of the client otherwise. Fails when the connection ends before them. */
   readonly sendAll: <E, R>(messages: Stream.Stream<Message, E, R>) => Stream.Stream<Sent, E | SmtpError, R>
+  /** What the session still takes by the limits that the server names (RFC 9422). */
+  readonly budget: Transaction.Budget
   /** True while another message may be sent on it: see {@link Connections.Live}. */
   readonly usable: Effect.Effect<boolean>
   /** Counts in the metrics a message that was sent on it otherwise than by `send`. */
@@ -186,6 +188,8 @@ interface Dialled {
   readonly session: Session<"ready">
   readonly connection: Connections.Live
   readonly meter: Meter
+  /** What the session still takes. */
+  readonly budget: Transaction.Budget
 }
 
 /** Milliseconds for which a connection need not be asked whether it is still there before content goes out. */
@@ -219,7 +223,7 @@ const openWith = Effect.fnUntraced(function*(
     const session = yield* connection.run(
       openSession({ host, port, domain, security, tls, credentials, authenticator, lmtp: endpoint.protocol === "lmtp" })
     )
-    return { session, connection, meter }
+    return { session, connection, meter, budget: Transaction.budget(session) }
   })
   return yield* Scope.provide(opening, scope).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
 })
@@ -290,40 +294,25 @@ export const ready = ({ convert }: Pick<Options, "convert">) => {
   }
 }
 
-// What is more than a session takes goes through another, as long as each takes some (RFC 9422).
-const throughSessions = Effect.fnUntraced(function*(
-  message: Message,
-  send: (message: Message) => Effect.Effect<Receipt, SmtpError>
-): Effect.fn.Return<Receipt, SmtpError> {
-  const to = Array.isArray(message.to) ? message.to as ReadonlyArray<Envelope.To> : [message.to as Envelope.To]
-  let receipt = yield* send(message)
-  for (let waiting = waitingOf(receipt); waiting.length > 0;) {
-    const further = yield* Effect.result(send({ ...message, to: waiting.flatMap((i) => to[i] ?? []) }))
-    const outcomes = [...receipt.outcomes]
-    waiting.forEach((i, at) => {
-      const recipient = outcomes[i]?.recipient ?? ""
-      const outcome = Result.isSuccess(further) ? further.success.outcomes[at] : outcomeOf(recipient, further.failure)
-      if (outcome !== undefined) outcomes.splice(i, 1, outcome)
-    })
-    // Who has the message by now is told so, whatever became of the others.
-    const { transcript } = Result.isSuccess(further) ? further.success : further.failure
-    receipt = { reply: receipt.reply, outcomes, transcript }
-    if (Result.isFailure(further)) return receipt
-    const left = waitingOf(receipt)
-    if (left.length === waiting.length) return receipt
-    waiting = left
-  }
-  return receipt
-})
+const attemptOn = (
+  { budget, connection, meter, session }: Dialled,
+  made: Transaction.Message,
+  only: ReadonlyArray<number> | undefined,
+  span: Tracer.Span
+) =>
+  Effect.flatMap(connection.quietFor, (quiet) => {
+    // The server may have ended what was idle.
+    const message = quiet > fresh ? { ...made, cautious: true } : made
+    return meter.measure("send", connection.run(Transaction.attempt(session, message, budget, only)), span)
+  })
 
-const outcomeOf = (recipient: string, { reason, retry }: SmtpError): Outcome => {
-  if (reason._tag === "InDoubt") return { _tag: "InDoubt", recipient, reply: undefined, reason }
-  const reply = "reply" in reason ? reason.reply : undefined
-  return { _tag: retry === "never" ? "Refused" : "Deferred", recipient, reply, reason }
-}
-
-const waitingOf = ({ outcomes }: Delivery): ReadonlyArray<number> =>
-  outcomes.flatMap((outcome, i) => outcome._tag === "Deferred" && outcome.reason._tag === "LimitReached" ? [i] : [])
+const concluded = (
+  { connection }: Dialled,
+  result: Result.Result<Delivery, Reason.Reason>
+): Effect.Effect<Receipt, SmtpError> =>
+  Result.isSuccess(result)
+    ? Effect.succeed({ ...result.success, transcript: connection.said() })
+    : Effect.fail(connection.error(result.failure))
 
 /**
  * Makes a client. Fails with `InvalidInput` when an option is unusable: nothing is
@@ -345,39 +334,62 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const readied = ready(options)
 
-  const sendOn = ({ connection, meter, session }: Dialled, message: Message, span: Tracer.Span) => {
-    const sending = Effect.flatMap(Effect.zip(readied(message), connection.quietFor), ([made, quiet]) => {
+  const sendOn = (dialled: Dialled, message: Message, span: Tracer.Span) =>
+    Effect.scoped(Effect.flatMap(readied(message), (made) => {
       if (made.body.facts.size !== undefined) span.attribute("smtp.content.size", made.body.facts.size)
-      // The server may have ended what was idle.
-      const sent = Transaction.send(session, quiet > fresh ? { ...made, cautious: true } : made)
-      return Effect.map(
-        meter.measure("send", connection.run(sent), span),
-        (delivery): Receipt => ({ ...delivery, transcript: connection.said() })
-      )
-    })
-    return Effect.scoped(sending)
-  }
+      return Effect.flatMap(attemptOn(dialled, made, undefined, span), ({ lost, parts, recipients, rest }) => {
+        const reason = lost?.reason ?? Transaction.limitReached(dialled.session)
+        const result = rest.length === 0
+          ? Transaction.conclude(recipients, parts)
+          : Transaction.unfinished(made, parts, rest, reason)
+        return concluded(dialled, result)
+      })
+    }))
 
-  const open = Effect.map(dial, ({ connection, meter, session }): Opened => ({
-    session,
-    connection,
-    send: (message, watch) =>
-      connection.watched(
-        watch,
-        telemetry.send(message, (span) => sendOn({ connection, meter, session }, message, span))
-      ),
-    sendAll: (messages) => sendAll(telemetry, Effect.succeed({ connection, meter, session }), readied, messages, false),
-    usable: connection.usable,
-    count: (message, result) => meter.tally.add(message, result)
-  }))
+  const open = Effect.map(dial, (dialled): Opened => {
+    const { budget, connection, meter, session } = dialled
+    return {
+      session,
+      connection,
+      budget,
+      send: (message, watch) =>
+        connection.watched(watch, telemetry.send(message, (span) => sendOn(dialled, message, span))),
+      sendAll: (messages) => sendAll(telemetry, Effect.succeed(dialled), readied, messages, false),
+      usable: Effect.map(connection.usable, (usable) => usable && budget.mails > 0),
+      count: (message, result) => meter.tally.add(message, result)
+    }
+  })
 
+  // What is more than a session takes goes through another, as long as each takes some (RFC 9422).
   const sendAlone = Effect.fnUntraced(
     function*(message: Message, span: Tracer.Span, watch: Watch | undefined) {
       // Bad input is told before anything is opened.
-      yield* Effect.mapError(Effect.fromResult(readEnvelope(message)), invalid)
-      return yield* throughSessions(
-        message,
-        (some) => Effect.scoped(Effect.flatMap(dialWith(watch), (dialled) => sendOn(dialled, some, span)))
+      const made = yield* readied(message)
+      if (made.body.facts.size !== undefined) span.attribute("smtp.content.size", made.body.facts.size)
+      const through = (only: ReadonlyArray<number> | undefined) =>
+        Effect.scoped(
+          Effect.flatMap(dialWith(watch), (dialled) =>
+            Effect.map(attemptOn(dialled, made, only, span), (attempted) => ({ attempted, dialled })))
+        )
+      let { attempted, dialled } = yield* through(undefined)
+      const parts = [...attempted.parts]
+      while (attempted.rest.length > 0 && attempted.lost === undefined && attempted.parts.length > 0) {
+        const { rest } = attempted
+        const further = yield* Effect.result(through(rest))
+        if (Result.isFailure(further)) {
+          // Who has the message by now is told so, whatever became of the others.
+          return yield* concluded(dialled, Transaction.unfinished(made, parts, rest, further.failure.reason))
+        }
+        ;({ attempted, dialled } = further.success)
+        parts.push(...attempted.parts)
+      }
+      const { lost, recipients, rest } = attempted
+      const reason = lost?.reason ?? Transaction.limitReached(dialled.session)
+      return yield* concluded(
+        dialled,
+        rest.length === 0
+          ? Transaction.conclude(recipients, parts)
+          : Transaction.unfinished(made, parts, rest, reason)
       )
     },
     Effect.scoped,

@@ -19,7 +19,7 @@ export class Watchdog {
   // Whoever prints a connection prints its fields.
   readonly #context: Context.Context<never>
   waiting: Waiting | undefined = undefined
-  sleeper: Fiber.Fiber<void> | undefined = undefined
+  #sleeper: Fiber.Fiber<void> | undefined = undefined
   /** When the sleeper wakes. */
   wakes = 0
 
@@ -58,9 +58,9 @@ export class Watchdog {
 
   arm(waiting: Waiting): void {
     this.waiting = waiting
-    if (this.sleeper !== undefined && this.wakes <= waiting.deadline) return
-    const { sleeper } = this
-    this.sleeper = undefined
+    if (this.#sleeper !== undefined && this.wakes <= waiting.deadline) return
+    const sleeper = this.#sleeper
+    this.#sleeper = undefined
     sleeper?.interruptUnsafe()
     this.sleep(waiting.deadline)
   }
@@ -73,14 +73,14 @@ export class Watchdog {
     this.wakes = until
     const millis = Math.max(0, until - this.clock.currentTimeMillisUnsafe())
     const fiber = Effect.runForkWith(this.#context)(this.clock.sleep(Duration.millis(millis)))
-    this.sleeper = fiber
+    this.#sleeper = fiber
     fiber.addObserver(() => {
-      if (this.sleeper === fiber) this.wake()
+      if (this.#sleeper === fiber) this.wake()
     })
   }
 
   wake(): void {
-    this.sleeper = undefined
+    this.#sleeper = undefined
     const { waiting } = this
     if (waiting === undefined) return
     if (waiting.deadline > this.clock.currentTimeMillisUnsafe()) return this.sleep(waiting.deadline)
@@ -90,8 +90,8 @@ export class Watchdog {
 
   /** Ends the sleep. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    const { sleeper } = this
-    this.sleeper = undefined
+    const sleeper = this.#sleeper
+    this.#sleeper = undefined
     this.waiting = undefined
     return sleeper === undefined ? Effect.void : Fiber.interrupt(sleeper)
   })

@@ -268,8 +268,6 @@ const checkTold = (one: Case, seen: Seen, letter: Letter, i: number, told: Told)
   if (Result.isFailure(told)) assert.lengthOf(taken, 0, name)
   const well = known.length === 0 && late.length === 0 && letter.from !== "spammer" && letter.source._tag !== "burl"
     && letter.to.some(({ local }) => local !== "ghost")
-    // When a session refuses all that it takes, the others are not asked as yet.
-    && (one.server.limits === undefined || letter.to.every(({ local }) => local !== "ghost"))
     && (letter.policy !== "all"
       || (letter.to.every(({ local }) => local !== "ghost") && one.server.maxRecipients === 100))
     && normalized(letter.content).length <= (one.server.extensions.includes("SIZE 0") ? 10_485_760 : one.server.maxSize)

@@ -270,12 +270,7 @@ export const anyCase: fc.Arbitrary<Case> = fc.record({
   letters: fc.array(letter, { minLength: 1, maxLength: 4 }),
   route: fc.constantFrom("send", "opened", "opened", "sendAll", "sendAll", "behalf"),
   chunk: chunking
-}).map((one) =>
-  // What limits leave is counted for each message, and not yet for all of a session that is held open.
-  one.route === "opened" && one.server.limits !== undefined
-    ? { ...one, server: { ...one.server, limits: { rcptMax: one.server.limits.rcptMax } } }
-    : one
-)
+})
 
 /** Octets as characters of the same number, and back. */
 export const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1")
