@@ -3,6 +3,7 @@
  * the server is known by the chain and its name, or by one exact certificate.
  */
 import { ChannelBinding, Transport } from "@postern/core"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { X509Certificate } from "node:crypto"
@@ -28,20 +29,37 @@ export const handshake = Effect.fnUntraced(function*(
   if (pin !== undefined && !/^[0-9a-f]{64}$/.test(pin)) {
     return yield* wrongFingerprint("the fingerprint asked for is not a SHA-256 in hex (64 digits, colons allowed)")
   }
-  const secureContext = yield* makeContext(options)
+  const context = contexts.get(options) ?? (yield* makeContext(options))
+  contexts.set(options, context)
+  const { secureContext } = context
+  // A ticket serves once: whoever sees it twice could tell that both connections are one client's (RFC 8446 §C.4).
+  const kept = context.sessions.pop()
+  // What has expired since is not to be trusted again.
+  const now = yield* Clock.currentTimeMillis
+  const session = kept !== undefined && kept.certificate.validToDate.getTime() > now ? kept : undefined
   const secure = yield* connect(socket, {
     secureContext,
+    ...(session === undefined ? {} : { session: session.ticket }),
     rejectUnauthorized: pin === undefined,
     // RFC 6066 §3 keeps addresses out of SNI. The certificate is checked against them all the same.
     ...(Net.isIP(options.serverName) === 0 ? { servername: options.serverName } : {}),
     checkServerIdentity: (_, certificate) => Tls.checkServerIdentity(options.serverName, certificate)
   })
-  const x509 = secure.getPeerX509Certificate()
+  // A resumed session brings no certificate: it was verified by the one that it began with.
+  const x509 = secure.isSessionReused() ? session?.certificate : secure.getPeerX509Certificate()
   const certificate = describe(x509)
   if (pin !== undefined && certificate?.fingerprint !== pin) {
     secure.destroy()
     return yield* wrongFingerprint(`the server's certificate has ${certificate?.fingerprint}, asked for was ${pin}`)
   }
+  const keep = (ticket: Buffer): void => {
+    if (x509 === undefined) return
+    if (context.sessions.push({ ticket, certificate: x509 }) > mostSessions) context.sessions.shift()
+  }
+  // Under 1.3 tickets come with what the server says first (RFC 8446 §4.6.1); before, with the handshake.
+  const known = secure.getProtocol() === "TLSv1.3" ? undefined : secure.getSession()
+  if (known === undefined) secure.on("session", keep)
+  else keep(known)
   return {
     socket: secure,
     facts: {
@@ -54,6 +72,18 @@ export const handshake = Effect.fnUntraced(function*(
     }
   }
 })
+
+/** What connections with the same options share: they trust the same, and resume each other's sessions. */
+interface Context {
+  readonly secureContext: Tls.SecureContext
+  readonly sessions: Array<{ readonly ticket: Buffer; readonly certificate: X509Certificate }>
+}
+
+// By identity: what a session was verified by is what it is resumed under.
+const contexts = new WeakMap<Transport.TlsOptions, Context>()
+
+/** Sessions that are kept for connections to come. */
+const mostSessions = 16
 
 // RFC 9266 makes the exporter the first choice under TLS 1.3. Under 1.2 it, and tls-unique,
 // are safe only with the extended master secret, of which Node does not tell.
@@ -97,18 +127,25 @@ const makeContext = Effect.fnUntraced(function*(options: Transport.TlsOptions) {
   for (const [index, pem] of (ca ?? []).entries()) {
     yield* usable(`ca[${index}] is not a certificate in PEM`, () => parseCertificates(pem))
   }
-  return yield* usable("the client certificate or its key cannot be used", () =>
-    Tls.createSecureContext({
-      minVersion,
-      // Below TLS 1.2 a lower bound alone has no effect: OpenSSL 3 speaks the old versions at security level 0 only.
-      ...(minVersion === "TLSv1" || minVersion === "TLSv1.1" ? { ciphers: `${Tls.DEFAULT_CIPHERS}:@SECLEVEL=0` } : {}),
-      ...(ca === undefined ? {} : { ca: [...ca] }),
-      ...(client === undefined ? {} : {
-        cert: client.certificate,
-        key: Redacted.value(client.key),
-        ...(client.passphrase === undefined ? {} : { passphrase: Redacted.value(client.passphrase) })
+  const secureContext = yield* usable(
+    "the client certificate or its key cannot be used",
+    () =>
+      Tls.createSecureContext({
+        minVersion,
+        // Below TLS 1.2 a lower bound alone has no effect: OpenSSL 3 speaks the old versions at security level 0 only.
+        ...(minVersion === "TLSv1" || minVersion === "TLSv1.1"
+          ? { ciphers: `${Tls.DEFAULT_CIPHERS}:@SECLEVEL=0` }
+          : {}),
+        ...(ca === undefined ? {} : { ca: [...ca] }),
+        ...(client === undefined ? {} : {
+          cert: client.certificate,
+          key: Redacted.value(client.key),
+          ...(client.passphrase === undefined ? {} : { passphrase: Redacted.value(client.passphrase) })
+        })
       })
-    }))
+  )
+  const context: Context = { secureContext, sessions: [] }
+  return context
 })
 
 /** Node passes over what it cannot parse in `ca`; the mistake would show as an untrusted server. */

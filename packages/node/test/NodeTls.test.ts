@@ -326,6 +326,65 @@ describe("the server's identity", () => {
     }))
 })
 
+describe("a session", () => {
+  const resuming = Effect.fnUntraced(function*(options: Tls.TlsOptions = {}) {
+    const { issued, trust } = yield* setting
+    const reused: Array<boolean> = []
+    // Each connection has a server of its own here: they must be able to read each other's tickets.
+    const ticketKeys = Buffer.alloc(48, 7)
+    const server = yield* serve(secure({ ...pair(issued), ticketKeys, ...options }, (socket) => {
+      reused.push(socket.isSessionReused())
+      greet(socket)
+    }))
+    const connect = (trusting: Transport.TlsOptions) =>
+      Effect.scoped(Effect.gen(function*() {
+        const wire = yield* dial(server.port)
+        const facts = yield* wire.upgradeTls(trusting)
+        yield* wire.read
+        return facts
+      }))
+    return { connect, issued, reused, trust }
+  })
+
+  for (const version of ["TLSv1.3", "TLSv1.2"] as const) {
+    it.live(`is resumed by the next connection with the same options, and tells the same (${version})`, () =>
+      Effect.gen(function*() {
+        const { connect, reused, trust } = yield* resuming({ maxVersion: version })
+        const first = yield* connect(trust)
+        const second = yield* connect(trust)
+        assert.deepStrictEqual(reused, [false, true])
+        const told = ({ channelBindings: _, ...facts }: Transport.TlsFacts) => facts
+        assert.deepStrictEqual(told(second), told(first))
+        const exporter = ({ channelBindings = [] }: Transport.TlsFacts) =>
+          channelBindings.find(({ type }) => type === "tls-exporter")?.data
+        if (version === "TLSv1.3") assert.notDeepEqual(exporter(second), exporter(first))
+      }))
+  }
+
+  it.live("is not resumed under other options: these trust something else", () =>
+    Effect.gen(function*() {
+      const { connect, issued, reused, trust } = yield* resuming()
+      yield* connect(trust)
+      yield* connect({ ...trust })
+      const wrong = yield* problemOf(connect({ serverName, fingerprint: "00".repeat(32) }))
+      assert.strictEqual(wrong, "wrong-fingerprint")
+      assert.strictEqual(yield* problemOf(connect({ serverName })), "unknown-ca")
+      assert.isFalse(reused.includes(true))
+      const pinned: Transport.TlsOptions = { serverName: "any.test", fingerprint: issued.fingerprint }
+      yield* connect(pinned)
+      assert.strictEqual((yield* connect(pinned)).verifiedBy, "fingerprint")
+      assert.isTrue(reused.at(-1))
+    }))
+
+  it.live("that failed verification is never kept", () =>
+    Effect.gen(function*() {
+      const { connect, reused } = yield* resuming()
+      const untrusting: Transport.TlsOptions = { serverName }
+      for (let i = 0; i < 3; i++) assert.strictEqual(yield* problemOf(connect(untrusting)), "unknown-ca")
+      assert.isFalse(reused.includes(true))
+    }))
+})
+
 describe("a pinned certificate", () => {
   const pinned = (fingerprint: string): Transport.TlsOptions => ({ serverName: "any.test", fingerprint })
 

@@ -307,12 +307,13 @@ const attemptOn = (
   })
 
 const concluded = (
-  { connection }: Dialled,
+  error: Connections.Live["error"],
+  transcript: Transcript.Transcript,
   result: Result.Result<Delivery, Reason.Reason>
 ): Effect.Effect<Receipt, SmtpError> =>
   Result.isSuccess(result)
-    ? Effect.succeed({ ...result.success, transcript: connection.said() })
-    : Effect.fail(connection.error(result.failure))
+    ? Effect.succeed({ ...result.success, transcript })
+    : Effect.fail(error(result.failure))
 
 /**
  * Makes a client. Fails with `InvalidInput` when an option is unusable: nothing is
@@ -342,7 +343,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         const result = rest.length === 0
           ? Transaction.conclude(recipients, parts)
           : Transaction.unfinished(made, parts, rest, reason)
-        return concluded(dialled, result)
+        return concluded(dialled.connection.error, dialled.connection.said(), result)
       })
     }))
 
@@ -369,28 +370,31 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const through = (only: ReadonlyArray<number> | undefined) =>
         Effect.scoped(
           Effect.flatMap(dialWith(watch), (dialled) =>
-            Effect.map(attemptOn(dialled, made, only, span), (attempted) => ({ attempted, dialled })))
+            Effect.map(attemptOn(dialled, made, only, span), (attempted) => ({
+              attempted,
+              error: dialled.connection.error,
+              transcript: dialled.connection.said(),
+              limit: Transaction.limitReached(dialled.session)
+            })))
         )
-      let { attempted, dialled } = yield* through(undefined)
+      let { attempted, error, limit, transcript } = yield* through(undefined)
       const parts = [...attempted.parts]
       while (attempted.rest.length > 0 && attempted.lost === undefined && attempted.parts.length > 0) {
         const { rest } = attempted
         const further = yield* Effect.result(through(rest))
         if (Result.isFailure(further)) {
           // Who has the message by now is told so, whatever became of the others.
-          return yield* concluded(dialled, Transaction.unfinished(made, parts, rest, further.failure.reason))
+          const { reason } = further.failure
+          return yield* concluded(error, transcript, Transaction.unfinished(made, parts, rest, reason))
         }
-        ;({ attempted, dialled } = further.success)
+        ;({ attempted, error, limit, transcript } = further.success)
         parts.push(...attempted.parts)
       }
       const { lost, recipients, rest } = attempted
-      const reason = lost?.reason ?? Transaction.limitReached(dialled.session)
-      return yield* concluded(
-        dialled,
-        rest.length === 0
-          ? Transaction.conclude(recipients, parts)
-          : Transaction.unfinished(made, parts, rest, reason)
-      )
+      const result = rest.length === 0
+        ? Transaction.conclude(recipients, parts)
+        : Transaction.unfinished(made, parts, rest, lost?.reason ?? limit)
+      return yield* concluded(error, transcript, result)
     },
     Effect.scoped,
     Effect.annotateLogs(annotations)
