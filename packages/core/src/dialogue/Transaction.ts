@@ -30,8 +30,9 @@ export const prepare = (
   const way = Body.way(facts, body)
   if (Result.isFailure(way)) return Result.fail(way.failure)
   const groups = grouped(session, message)
-  const mostDomains = facts.capabilities?.limits?.rcptDomainMax ?? Number.POSITIVE_INFINITY
-  const divided = groups.length > 1 || domainsOf(message, groups.flat()).size > mostDomains
+  const mostDomains = facts.capabilities?.limits?.rcptDomainMax
+  const divided = groups.length > 1
+    || (mostDomains !== undefined && domainsOf(message, groups.flat()).size > mostDomains)
   const unsuited = divided ? several(message) : undefined
   if (unsuited !== undefined) return Result.fail(unsuited)
   const { mail, rcpt } = parameters.success

@@ -282,4 +282,5 @@ const larger = (out: Uint8Array, length: number, more: number): Uint8Array<Array
 }
 
 // Types forbid anything else; a value made by force must not reach the wire all the same.
-const isOneLine = (line: string): boolean => /^[^\r\n\0]*\r\n$/.test(line)
+const isOneLine = (line: string): boolean =>
+  line.indexOf("\r") === line.length - 2 && line.indexOf("\n") === line.length - 1 && !line.includes("\0")

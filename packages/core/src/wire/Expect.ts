@@ -262,15 +262,20 @@ export const refused = (step: Step, reply: Reply.Reply): Refused => ({ _tag: "Re
  * a 334 of one line: another 2yz is no proof of anything.
  */
 export const isYes = (step: Step, reply: Reply.Reply): boolean => {
-  const { yes } = table[step]
   // A challenge is one line (RFC 4954 §4).
   if (step === "Auth" || step === "AuthResponse") {
     return reply.code === 235 || (reply.code === 334 && reply.lines.length === 1)
   }
-  if (Object.hasOwn(yes, reply.code)) return true
-  const digit = Math.floor(reply.code / 100)
-  return Object.keys(yes).some((code) => Math.floor(Number(code) / 100) === digit)
+  return ((digits.get(step) ?? 0) >> Math.floor(reply.code / 100)) % 2 === 1
 }
+
+// A bit for each first digit of a code that means yes.
+const digits: ReadonlyMap<Step, number> = new Map(
+  (Object.keys(table) as ReadonlyArray<Step>).map((step) => [
+    step,
+    Object.keys(table[step].yes).reduce((bits, code) => bits | 1 << Math.floor(Number(code) / 100), 0)
+  ])
+)
 
 /** What a reply's code means at a step, in the words of the table. */
 export const meaning = (step: Step, code: number): string | undefined => table[step].yes[code] ?? table[step].no[code]
