@@ -57,6 +57,9 @@ interface Content {
 const replyLine = /^([2-5]\d\d)(?!\d)([ \t-]?)([^]*?)(\r?\n|)$/
 const authLine = /^[ \t]*AUTH[ \t]+(\S+)(?:[ \t]+([^ \t][^]*)|[ \t]*)$/i
 
+// Who has the token behind the mechanism of a URLAUTH may read the message (RFC 4467 §9).
+const urlAuthLine = /^([ \t]*BURL[ \t][^]*;urlauth=[^:;]*:[^:;]*:)([^]+)$/i
+
 // One character an octet: lines are cut and put together again without loss.
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
@@ -174,6 +177,8 @@ export class Redactor {
         : this.#tell(body.slice(0, body.length - initial.length), initial, said)
     }
     this.#follow(body)
+    const [, upTo = "", token] = urlAuthLine.exec(body) ?? []
+    if (token !== undefined) return this.#tell(upTo, token, said)
     said.octets(this.#numbered(octets, 0, "client"))
   }
 

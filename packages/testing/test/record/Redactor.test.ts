@@ -87,6 +87,20 @@ describe("Redactor", () => {
     assert.deepStrictEqual(redacted(talk(["tanst"])).slice(2), ["ReceivedHidden <5>"])
   })
 
+  it("hides the token of a URLAUTH, with which anybody could read the message", () => {
+    const url = "imap://joe@a.example/Sent;uid=20;urlauth=submit+ann:internal:"
+    assert.deepStrictEqual(
+      redacted([["S", "220 hi\r\n"], ["C", `BURL ${url}91354a473744909de610943775f92038 LAST\r\n`], [
+        "S",
+        "250 ok\r\n"
+      ]]),
+      ["Received 220 hi\r\n", `SentHidden BURL ${url}<37>`, "Received 250 ok\r\n"]
+    )
+    assert.deepStrictEqual(redacted([["C", "BURL imap://a.example/x LAST\r\n"]]), [
+      "Sent BURL imap://a.example/x LAST\r\n"
+    ])
+  })
+
   it("makes one event of content, wherever its writes end, and goes on behind it", () => {
     const before = [
       ["S", "220 hi\r\n"],
