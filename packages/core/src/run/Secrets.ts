@@ -53,7 +53,8 @@ export class Secrets {
   hide(step: Expect.Step, reply: Reply): Reply {
     if (!this.echoedAt(step)) return reply
     const [first, ...rest] = reply.lines
-    return { ...reply, lines: [this.without(first), ...rest.map((line) => this.without(line))] }
+    const shown = (line: string): string => this.behind(String(reply.code), line)
+    return { ...reply, lines: [shown(first), ...rest.map(shown)] }
   }
 
   /** Octets that are no reply, for an error. They may be cut within a secret: where they can hold one, nothing is shown. */
@@ -63,6 +64,12 @@ export class Secrets {
 
   echoedAt(step: Expect.Step): boolean {
     return this.#pieces.length > 0 && (step === "Auth" || step === "AuthResponse" || step === "AuthCancel")
+  }
+
+  /** What follows a code, without them. One may begin with its last digits: nothing has to stand between. */
+  behind(code: string, text: string): string {
+    const shown = this.without(text)
+    return shown !== text || this.without(code + text) === code + text ? shown : hidden
   }
 
   without(line: string): string {

@@ -255,7 +255,7 @@ export class Redactor {
     if (separator !== "-") this.#answered(Number(digits))
     const line = `${digits}${separator}`
     if (!inAuth) return said.octets(this.#numbered(octets, line.length, "server"))
-    const shown = this.#secrets.without(rest)
+    const shown = this.#secrets.behind(line, rest)
     const challenge = digits === "334" && rest !== ""
     const proves = challenge && !openChallenges.has(this.#mechanism)
     // Cut off it may end within a secret. A challenge must not be altered.

@@ -315,6 +315,14 @@ describe("Redactor, whatever a server says", () => {
   )
   const said = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""))
 
+  it("hides a secret that begins with the last digit of the reply's code", () => {
+    const said = "AUTH PLAIN AHRpbW90aHkAdGFuc3RhYWZ+dMOkbnN0w6TDpGY=\r\n"
+    assert.deepStrictEqual(
+      redacted([["S", "220 hi\r\n"], ["C", said], ["S", "200YW5zdGFhZn50w6Ruc3TDpMOkZ\r\n"]]).at(-1),
+      "Received 200<redacted>\r\n"
+    )
+  })
+
   it("shows no secret in any encoding, the same however it comes", () => {
     fc.assert(
       fc.property(fc.constantFrom(...talks), said, fc.array(fc.nat(200), { maxLength: 4 }), (talk, text, cuts) => {
