@@ -92,7 +92,8 @@ const hidden: Readonly<Record<string, ReadonlyArray<string>>> = {
     "SessionLog",
     "Slab",
     "Telemetry",
-    "Watchdog"
+    "Watchdog",
+    "WindowState"
   ],
   node: [
     "EncodedWord",

@@ -12,8 +12,9 @@ import type * as Said from "../wire/Said.ts"
 import * as Body from "./Body.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
-import { alone, feed, fillGap, type Flight, type Pending, prepare, type Progress, tell } from "./Flights.ts"
+import { alone, feed, fillGaps, type Flight, prepare, tell } from "./Flights.ts"
 import * as Transaction from "./OneTransaction.ts"
+import type { Pending, WindowState } from "./WindowState.ts"
 
 /** Messages that are on their way at a time, at most. */
 const most = 100
@@ -25,45 +26,45 @@ const mostOctets = 4_194_304
 const together = 16
 
 /** Delivers in windows of whole messages. */
-export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
-  const flights: Array<Flight> = []
+export const inChunks = Program.fn(function*<M>(state: WindowState<M>) {
+  const flights: Array<Flight<M>> = []
   let first = 0
   let octets = 0
   for (;;) {
-    while (progress.lost === undefined && flights.length - first < most && octets < mostOctets) {
-      if (progress.hungry) {
-        yield* tell(progress)
-        yield* feed(progress, first === flights.length)
+    while (state.lost === undefined && flights.length - first < most && octets < mostOctets) {
+      if (state.hungry) {
+        yield* tell(state)
+        yield* feed(state, first === flights.length)
       }
-      const pending = progress.next
+      const pending = state.next
       if (pending === undefined) break
-      const flight = take(progress, pending, flights.length > first)
+      const flight = take(state, pending, flights.length > first)
       if (flight === undefined) {
         // It needs the replies to its envelope before its content.
         if (flights.length > first) break
-        progress.take()
-        yield* tell(progress)
-        yield* alone(progress, pending)
+        state.take()
+        yield* tell(state)
+        yield* alone(state, pending)
         continue
       }
-      progress.take()
-      progress.budget.mails--
+      state.take()
       flights.push(flight)
       if (Result.isFailure(flight.prepared)) continue
+      state.budget.mails--
       const lost = yield* Program.settled(Program.converse(said(flight.prepared.success, flight.steps), []))
-      if (Result.isFailure(lost)) progress.lost = lost.failure.reason
+      if (Result.isFailure(lost)) state.lost = lost.failure.reason
       octets += size(flight)
-      progress.unsure = true
+      state.unsure = true
     }
     const flight = flights[first]
     if (flight === undefined) {
-      if (progress.gap !== undefined) {
-        yield* fillGap(progress)
+      if (state.behind.length > 0) {
+        yield* fillGaps(state)
         continue
       }
-      yield* tell(progress)
-      if (progress.unsure && progress.lost === undefined) yield* Transaction.reset
-      return progress.ended()
+      yield* tell(state)
+      if (state.unsure && state.lost === undefined) yield* Transaction.reset
+      return state.ended()
     }
     first++
     if (first === most) {
@@ -71,22 +72,22 @@ export const inChunks = Program.fn(function*(progress: Progress<unknown>) {
       first = 0
     }
     octets -= size(flight)
-    yield* conclude(progress, flight, first === flights.length)
-    if (progress.results.length >= together) yield* tell(progress)
+    yield* conclude(state, flight, first === flights.length)
+    if (state.results.length >= together) yield* tell(state)
   }
 })
 
-const size = ({ prepared }: Flight): number =>
+const size = <M>({ prepared }: Flight<M>): number =>
   Result.isSuccess(prepared) && prepared.success.body._tag === "Octets" ? prepared.success.body.octets.length : 0
 
 // Undefined where the message cannot be said as a whole before its replies.
-const take = (progress: Progress<unknown>, pending: Pending<unknown>, outstanding: boolean): Flight | undefined => {
-  const prepared = progress.cautious ? undefined : prepare(progress, pending)
+const take = <M>(state: WindowState<M>, pending: Pending<M>, outstanding: boolean): Flight<M> | undefined => {
+  const prepared = state.cautious ? undefined : prepare(state, pending)
   if (prepared === undefined) return undefined
   if (Result.isFailure(prepared)) return { pending, prepared, steps: [] }
   const { body, groups, policy, rcpts } = prepared.success
   if (groups.length !== 1 || body._tag !== "Octets" || (policy === "all" && rcpts.length > 1)) return undefined
-  const steps: Array<Expect.Step> = outstanding || progress.unsure ? ["Rset", "Mail"] : ["Mail"]
+  const steps: Array<Expect.Step> = outstanding || state.unsure ? ["Rset", "Mail"] : ["Mail"]
   for (let i = 0; i < rcpts.length; i++) steps.push("Rcpt")
   steps.push("Bdat")
   return { pending, prepared, steps }
@@ -102,12 +103,12 @@ const said = (
 }
 
 // Hears the replies of the oldest flight. `last`: nothing else is on its way.
-const conclude = Program.fn(function*(progress: Progress<unknown>, flight: Flight, last: boolean) {
+const conclude = Program.fn(function*<M>(state: WindowState<M>, flight: Flight<M>, last: boolean) {
   const { pending, prepared, steps } = flight
   if (Result.isFailure(prepared)) {
     // Behind one that is sent again its turn comes with that.
-    if (progress.left.length > 0) return void progress.left.push(pending)
-    return progress.settle(pending, Result.fail(prepared.failure))
+    if (state.left.length > 0) return void state.left.push(pending)
+    return state.settle(pending, Result.fail(prepared.failure))
   }
   const { explain, recipients } = prepared.success
   const heard = yield* Program.settled(Program.converse([], steps))
@@ -119,15 +120,15 @@ const conclude = Program.fn(function*(progress: Progress<unknown>, flight: Fligh
       // What came before may have got the content, too.
       const received = render(first)
       const reason = Reason.make("ProtocolViolation", { step: "Rset", expected: "250", received })
-      progress.full = true
-      return progress.conclude(pending, Outcome.lost(explain, recipients, [], reason, true), undefined)
+      state.full = true
+      return state.conclude(pending, Outcome.lost(explain, recipients, [], reason, true), undefined)
     }
     const settled = Outcome.settle(explain, Transaction.heardEnvelope(recipients, replies), "Bdat", replies.slice(-1))
-    if (last) progress.unsure = settled.reply === undefined
-    return progress.landed(pending, prepared.success, settled)
+    if (last) state.unsure = settled.reply === undefined
+    return state.landed(pending, settled)
   }
   const { heard: before, reason, written } = heard.failure
   const replies = before.slice(reset)
   const all = before.length + written === steps.length
-  progress.conclude(pending, Outcome.lost(explain, recipients, replies, reason, all), reason)
+  state.conclude(pending, Outcome.lost(explain, recipients, replies, reason, all), reason)
 })

@@ -132,7 +132,7 @@ export const transact = Program.fn(
     }
     const { heard, reason, written } = sent.failure
     // In LMTP some recipients may have their reply already.
-    if (heard.length > 0 && replies > 1) return partly(message, envelope, step, heard, reason)
+    if (heard.length > 0 && replies > 1) return partly(message, envelope, step, sent.failure)
     if (written === 0) return yield* Program.fail(sent.failure)
     return Outcome.lost(explain, recipients, [envelope.mail, ...envelope.rcpts], reason, true)
   }
@@ -194,13 +194,12 @@ const handOver = (
   }
 }
 
-// LMTP: the first of the accepted have their replies, the others are in doubt.
+// LMTP: the first of the accepted have their replies. The others are in doubt, but for a 421 that answers them.
 const partly = (
   { explain }: Prepared,
   envelope: Outcome.Envelope,
   step: "Content" | "Bdat" | "Burl",
-  heard: ReadonlyArray<Reply>,
-  reason: Reason.Reason
+  { heard, reason, written }: Program.Lost
 ): Outcome.Settled => {
   const isAccepted = (i: number) => {
     const rcpt = envelope.rcpts[i]
@@ -215,7 +214,7 @@ const partly = (
     envelope.recipients.slice(known),
     [envelope.mail, ...envelope.rcpts.slice(known)],
     reason,
-    true
+    written > 0
   )
   return {
     ...settled,

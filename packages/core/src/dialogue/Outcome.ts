@@ -207,11 +207,14 @@ export const inCommon = (outcomes: ReadonlyArray<Outcome>): Reason.Reason => {
   return Reason.make("RecipientsRefused", { recipients, replies })
 }
 
-/** Recipients that the server would take in another transaction (RFC 5321 §4.5.3.1.10: 452, "too many recipients"). */
-export const tooMany = ({ outcomes }: Settled): ReadonlyArray<string> =>
-  outcomes.flatMap((outcome) =>
+/**
+ * Recipients that the server would take in another transaction (RFC 5321 §4.5.3.1.10: 452,
+ * "too many recipients"), by their place among the outcomes: one may be there twice.
+ */
+export const tooMany = ({ outcomes }: Settled): ReadonlyArray<number> =>
+  outcomes.flatMap((outcome, i) =>
     outcome._tag === "Deferred" && outcome.reply?.code === 452 && EnhancedStatus.is(outcome.reply.status, 5, 3)
-      ? [outcome.recipient]
+      ? [i]
       : []
   )
 

@@ -139,7 +139,8 @@ export const attempt = Program.fn(
     // Not an iteration: recipients that were too many for one transaction get another.
     for (let wanted = groups.shift(); wanted !== undefined; wanted = groups.shift()) {
       const group = budget.mails > 0 ? affordable(message, wanted, budget) : []
-      if (group !== wanted) rest.push(...without(wanted, group))
+      const now = new Set(group)
+      if (group !== wanted) rest.push(...wanted.filter((i) => !now.has(i)))
       if (group.length === 0) continue
       const recipients = group.map((i) => message.recipients[i] ?? "")
       if (ended !== undefined) {
@@ -159,23 +160,14 @@ export const attempt = Program.fn(
       if (part.reason?._tag === "InDoubt") {
         ended = Reason.make("ConnectionLost", { step: "Content", detail: part.reason.detail })
       }
-      const again = part.reply === undefined || message.body._tag === "Blocks" ? [] : Outcome.tooMany(part)
-      const tooMany = new Set(again)
-      if (again.length > 0) groups.push(group.filter((i) => tooMany.has(message.recipients[i] ?? "")))
-      const outcomes = again.length === 0
-        ? part.outcomes
-        : part.outcomes.filter(({ recipient }) => !tooMany.has(recipient))
-      parts.push({ ...part, outcomes })
+      const again = new Set(part.reply === undefined || message.body._tag === "Blocks" ? [] : Outcome.tooMany(part))
+      if (again.size > 0) groups.push(group.filter((_, place) => again.has(place)))
+      parts.push({ ...part, outcomes: part.outcomes.filter((_, place) => !again.has(place)) })
     }
     const attempted: Attempt = { recipients: message.recipients, parts, rest, lost }
     return attempted
   }
 )
-
-const without = (all: ReadonlyArray<number>, some: ReadonlyArray<number>): ReadonlyArray<number> => {
-  const gone = new Set(some)
-  return all.filter((i) => !gone.has(i))
-}
 
 // The message as it stands on this session, converted where it has to be.
 const fit = Program.fn(function*(session: Session<"ready">, given: Message) {
@@ -190,7 +182,7 @@ const fit = Program.fn(function*(session: Session<"ready">, given: Message) {
 const looked = Program.fn(
   function*(session: Session<"ready">, message: Message, body: Body.Body & { readonly _tag: "Blocks" }) {
     yield* Program.fromResult(prepare(session, message))
-    if (body.facts.eightBitHeader !== undefined || body.binary) return message
+    if (body.facts.eightBitHeader !== undefined) return message
     const first = yield* Program.perform(body.peek)
     return { ...message, body: { ...body, facts: { ...body.facts, ...headerOf(first) } } }
   }

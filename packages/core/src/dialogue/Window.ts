@@ -6,11 +6,11 @@
 import { inChunks } from "./ChunkWindow.ts"
 import { inTurn } from "./DataWindow.ts"
 import type * as Program from "./Program.ts"
-import { type Ended, type Feed, type Pending, Progress } from "./Flights.ts"
 import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
+import { type Ended, type Feed, type Pending, WindowState } from "./WindowState.ts"
 
-export type { Done, Ended, Feed, Pending } from "./Flights.ts"
+export type { Done, Ended, Feed, Pending } from "./WindowState.ts"
 
 /**
  * Delivers messages within a session until there are no more, the server takes no more
@@ -28,7 +28,5 @@ export const deliverAll = <M>(
 ): Program.Program<Ended<M>> => {
   const { capabilities, lmtp } = session.facts
   const chunks = capabilities?.pipelining === true && capabilities.chunking && lmtp !== true
-  // Inside, a window does not look at what it was given.
-  const progress = new Progress(session, feed, begun, cautious, budget) as unknown as Progress<unknown>
-  return (chunks ? inChunks : inTurn)(progress) as unknown as Program.Program<Ended<M>>
+  return (chunks ? inChunks<M> : inTurn<M>)(new WindowState(session, feed, begun, cautious, budget))
 }

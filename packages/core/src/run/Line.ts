@@ -215,7 +215,10 @@ export class Line {
     return Reason.make("ProtocolViolation", {
       step,
       expected: "one reply for each command",
-      received: Result.isSuccess(more) ? Reply.render(more.success) : more.failure.offending
+      // It may be another answer to AUTH.
+      received: Result.isSuccess(more)
+        ? Reply.render(this.secrets.hide("Auth", more.success))
+        : this.secrets.hideAll("Auth", more.failure.offending)
     })
   }
 

@@ -39,23 +39,14 @@ const outstanding = 300
 /** A block is not copied into another from this size on. */
 const large = 16_384
 
-/** Nothing may be said behind them until they are answered (RFC 2920 §3.1). */
-const lastInGroup: ReadonlySet<Said.Said["_tag"]> = new Set<Said.Said["_tag"]>([
-  "Ehlo",
-  "Helo",
-  "Lhlo",
-  "StartTls",
-  "Auth",
-  "AuthResponse",
-  "AuthCancel",
-  "Data",
-  "Vrfy",
-  "Expn",
-  "Help",
-  "Noop",
-  "Quit",
-  "Etrn",
-  "Xclient"
+/** What others may be said behind before it is answered; anything else is the last of its group (RFC 2920 §3.1). */
+const goOn: ReadonlySet<Said.Said["_tag"]> = new Set<Said.Said["_tag"]>([
+  "Mail",
+  "Rcpt",
+  "Rset",
+  "Content",
+  "Chunk",
+  "Burl"
 ])
 
 export class Outbox {
@@ -196,7 +187,7 @@ export class Outbox {
     this.given++
     this.awaited += said._tag === "Chunk" || said._tag === "Content" ? said.replies : 1
     if (this.owed !== "content" || (said._tag === "Content" && said.end)) this.owed = undefined
-    this.closed = lastInGroup.has(said._tag)
+    this.closed = !goOn.has(said._tag)
     this.at++
     if (this.at < this.queue.length && this.at < Math.max(64, this.queue.length >>> 1)) return
     this.queue = this.queue.slice(this.at)

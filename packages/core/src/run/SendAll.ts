@@ -160,7 +160,12 @@ class Source<E> implements Feed<Message> {
       return Effect.void
     }
     const { begun: { parts, rest }, given, message } = first
-    return this.done([{ given, message, result: Transaction.unfinished(message.success, parts, rest, reason) }])
+    return this.done([{
+      _tag: "Done",
+      given,
+      message,
+      result: Transaction.unfinished(message.success, parts, rest, reason)
+    }])
   }
 
   error(reason: Reason): SmtpError {

@@ -137,7 +137,6 @@ const menu: Explore.Menu = (instruction, said) => {
       for (const written of new Set(i > first ? [hear.length - i] : [0, first - i, hear.length - i])) {
         lost.push(Program.lost(closed, before, written))
       }
-      if (i > first) continue
       const reply = Reply.make(421, "closing", "4.3.2")
       lost.push(Program.lost(Reason.make("ServiceClosing", { step, reply }), before))
     }

@@ -152,6 +152,21 @@ describe("what was said in AUTH", () => {
       { numRuns: 8 }
     ))
 
+  it.effect.each(["250 ", "250-half ", "what is this? "])(
+    "is not in a reply more than was asked for, whenever it comes: %j",
+    (before) =>
+      Effect.gen(function*() {
+        const secret = base64(utf8.encode("\0tim\0tanstaaftanstaaf"))
+        const script = [...until("Content"), saysBytes(`250 taken\r\n${before}AUTH PLAIN ${secret}\r\n`)]
+        const talked = yield* talk(script, (connection) => connection.run(submission()))
+        // Half a reply waits for its other half, and is told when the next command is said.
+        if (Result.isFailure(talked.result)) assert.strictEqual(failure(talked).reason._tag, "InDoubt")
+        const seen = inspect([talked.result, talked.events], { depth: 20 })
+        assert.notInclude(seen, secret.slice(0, 16))
+        assert.strictEqual(seen.includes("<redacted>"), before !== "250-half ")
+      })
+  )
+
   it("is cut at the limit of what an error shows: nothing of it is shown then", () =>
     Effect.runPromise(Effect.gen(function*() {
       const secret = base64(utf8.encode("\0tim\0tanstaaftanstaaf"))

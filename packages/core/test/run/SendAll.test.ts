@@ -242,6 +242,41 @@ describe("limits that the server names", () => {
   )
 
   it.effect.each(everyWay)(
+    "too many recipients, of several messages on the way, one refused between them (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox, sessions } = yield* site(way, { maxRecipients: 2, unknownUsers: ["ghost@b.example"] })
+        const many = (from: number) => Array.from({ length: 5 }, (_, i) => `to${from + i}@b.example`)
+        const messages = [
+          letter(0, { to: many(0) }),
+          letter(1, { to: "ghost@b.example" }),
+          letter(2, { to: many(3) }),
+          letter(3),
+          letter(4, { to: "ghost@b.example" })
+        ]
+        const results = yield* sendAll(client, messages)
+        assert.deepStrictEqual(results.map(({ message }) => message), messages)
+        assert.deepStrictEqual(results.map(tag), ["sent", "RecipientsRefused", "sent", "sent", "RecipientsRefused"])
+        exact(results, yield* inbox)
+        assert.lengthOf(reported(results), 11)
+        assert.lengthOf(yield* sessions, 1)
+      })
+  )
+
+  it.effect.each(everyWay)(
+    "too many recipients, one of them twice: it gets the message twice, and not once more (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const { client, inbox } = yield* site(way, { maxRecipients: 2 })
+        const to = ["ben@b.example", "cat@b.example", "ben@b.example"]
+        const results = yield* sendAll(client, [letter(0, { to }), letter(1)])
+        assert.deepStrictEqual(results.map(tag), ["sent", "sent"])
+        exact(results, yield* inbox)
+        assert.lengthOf(reported(results), 4)
+      })
+  )
+
+  it.effect.each(everyWay)(
     "messages of a connection, found out by 421: further connections (%s)",
     (way) =>
       Effect.gen(function*() {

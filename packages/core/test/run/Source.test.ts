@@ -361,4 +361,14 @@ describe("binary content that is made on the way", () => {
       for (const { content } of yield* inbox) assert.deepStrictEqual(new Uint8Array(content), octets)
       assert.lengthOf(yield* inbox, 2)
     }))
+
+  it.effect("needs SMTPUTF8 for what its header has, as text does", () =>
+    Effect.gen(function*() {
+      const extensions = [...ServerMachine.defaultExtensions.filter((each) => each !== "SMTPUTF8"), "BINARYMIME"]
+      const { client, inbox } = yield* site("CHUNKING", { extensions })
+      const content = Stream.encodeText(Stream.make("Subject: grüße\r\n\r\n", "x\r\n"))
+      const { reason } = yield* Effect.flip(client.send({ from: null, to: "ben@b.example", content, binary: true }))
+      assert.isTrue(reason._tag === "ExtensionMissing" && reason.extension === "SMTPUTF8")
+      assert.lengthOf(yield* inbox, 0)
+    }))
 })
