@@ -2,18 +2,7 @@
  * A message on its way through a pool: when it may be sent again, and how to those whom
  * one session does not take.
  */
-import {
-  Address,
-  Envelope,
-  Outcome,
-  type Reason,
-  type SmtpClient,
-  type SmtpError,
-  type Source,
-  Transaction,
-  type Transcript,
-  type Window
-} from "@postern/core"
+import { Envelope, type Outcome, type SmtpClient, type SmtpError, type Source, type Transcript } from "@postern/core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
@@ -101,15 +90,4 @@ const failed = ({ reason, retry }: SmtpError.SmtpError, recipient: string, i: nu
   if (reason._tag === "InDoubt") return { _tag: "InDoubt", recipient, reply: undefined, reason }
   const reply = reason._tag === "RecipientsRefused" ? reason.replies[i] : "reply" in reason ? reason.reply : undefined
   return { _tag: retry === "never" ? "Refused" : "Deferred", recipient, reply, reason }
-}
-
-/** What becomes of a message that does not get any further: some may have it from sessions before. */
-export const abandoned = (
-  { begun, message }: Window.Pending<unknown>,
-  reason: Reason.Reason
-): Result.Result<Outcome.Delivery, Reason.Reason> => {
-  if (begun === undefined || Result.isFailure(message)) return Result.fail(reason)
-  const recipients = message.success.envelope.forwardPaths.map(Address.formatForwardPath)
-  const rest = Outcome.lost(() => reason, begun.rest.map((i) => recipients[i] ?? ""), [], reason, false)
-  return Transaction.conclude(recipients, [...begun.parts, rest])
 }

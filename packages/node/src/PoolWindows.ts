@@ -16,7 +16,6 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Ready } from "./PoolEndpoints.ts"
 import type { Lease, Leases } from "./PoolLeases.ts"
-import { abandoned } from "./PoolMessage.ts"
 
 /** What the pool is to windows. */
 export interface Host {
@@ -125,7 +124,7 @@ const begin = Effect.fnUntraced(function*(host: Host) {
   ) =>
     Effect.forEach(
       all,
-      (pending) => conclude(pending.given, Result.mapError(abandoned(pending, why), dress)),
+      (pending) => conclude(pending.given, Result.mapError(Window.abandoned(pending, why), dress)),
       { discard: true }
     )
 
@@ -195,7 +194,7 @@ const begin = Effect.fnUntraced(function*(host: Host) {
       onSuccess: ({ left, lost, opened }) => {
         if (left.length === 0) return Effect.void
         if (lost === undefined || died < max) return deliver(left, lost === undefined ? died : died + 1)
-        for (const pending of left) opened.count(pending.given.message, abandoned(pending, lost))
+        for (const pending of left) opened.count(pending.given.message, Window.abandoned(pending, lost))
         return giveUp(left, opened.connection.error, lost)
       }
     })

@@ -9,7 +9,7 @@ import type * as Expect from "../wire/Expect.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Program from "./Program.ts"
 import * as Transaction from "./Transaction.ts"
-import type { Gap, Pending, WindowState } from "./WindowState.ts"
+import { abandoned, type Gap, type Pending, type WindowState } from "./WindowState.ts"
 
 /** Messages some of whose recipients need another transaction get one, now that nothing is on its way. */
 export const fillGaps = Program.fn(function*<M>(state: WindowState<M>) {
@@ -100,11 +100,7 @@ export const alone = Program.fn(function*<M>(state: WindowState<M>, pending: Pen
   if (Result.isFailure(attempted)) {
     const reason = Program.isLost(attempted.failure) ? attempted.failure.reason : attempted.failure
     if (Program.isLost(attempted.failure)) state.lost = reason
-    const { parts, rest } = begun ?? { parts: [], rest: [] }
-    const result = parts.length === 0
-      ? Result.fail(reason)
-      : Transaction.unfinished(message.success, parts, rest, reason)
-    return state.settle(pending, result)
+    return state.settle(pending, abandoned(pending, reason))
   }
   const { lost, recipients, rest } = attempted.success
   const parts = [...begun?.parts ?? [], ...attempted.success.parts]

@@ -20,6 +20,9 @@ import * as Expect from "../wire/Expect.ts"
 import type { Reply } from "../wire/Reply.ts"
 import type * as Said from "../wire/Said.ts"
 
+export { lost, performed, type Rehearsal, rehearse, type Rehearsed, replies, tls } from "./Rehearsal.ts"
+export { begin, isLost, type Run, type Standing } from "./Stepper.ts"
+
 /** One or more commands that are written before any of their replies is read. */
 export type Commands = readonly [Said.Line, ...Array<Said.Line>]
 
@@ -73,7 +76,8 @@ export class Connection extends Context.Service<Connection, {
   readonly run: <A, E, R>(program: Program<A, E, R>) => Effect.Effect<A, Failure<E>, R>
 }>()("@postern/core/Connection") {}
 
-type Op =
+/** What a Program is made of: its interpreter, {@link begin}, takes it apart. */
+export type Op =
   | { readonly _tag: "Succeed"; readonly value: unknown }
   | { readonly _tag: "Fail"; readonly error: unknown }
   | {
@@ -117,7 +121,8 @@ export interface ProgramIterator<out P, out A> {
 
 type Failures<P> = P extends Program<infer _A, infer E, infer _R> ? E : never
 type Services<P> = P extends Program<infer _A, infer _E, infer R> ? R : never
-type AnyProgram = Program<unknown, unknown, unknown>
+/** Any Program. */
+export type AnyProgram = Program<unknown, unknown, unknown>
 
 /** Ends with a value. */
 export const succeed = <A>(value: A): Program<A> => new Program({ _tag: "Succeed", value })
@@ -259,177 +264,3 @@ export const perform = <A, E, R>(effect: Effect.Effect<A, E, R>): Program<A, E, 
     }
     return answer.value as Result.Result<A, E>
   })
-
-/** Where a Program stands: it asks for something, or it has ended. */
-export type Standing<A, E> =
-  | { readonly _tag: "Asks"; readonly instruction: Instruction }
-  | { readonly _tag: "Ended"; readonly result: Result.Result<A, E | Lost> }
-
-/** A Program under way. `resume` with the answer to what it asked for. Used by interpreters. */
-export interface Run<A, E> {
-  readonly standing: Standing<A, E>
-  readonly resume: (answer: Answer) => Standing<A, E>
-}
-
-/** Begins a Program: pure, and the same each time for the same answers. */
-export const begin = <A, E, R>(program: Program<A, E, R>): Run<A, E> => new Stepper<A, E>(program)
-
-// A frame of the stack: a generator that waits for the value of what it yielded, or a
-// place where a failure becomes a value, that of the connection too or not.
-type Frame = Iterator<AnyProgram, unknown, unknown> | "settles" | "attempts"
-
-class Stepper<A, E> implements Run<A, E> {
-  readonly frames: Array<Frame> = []
-  standing: Standing<A, E>
-  read: (answer: Answer) => Result.Result<unknown, unknown> = unasked
-
-  constructor(program: AnyProgram) {
-    this.standing = this.enter(program)
-  }
-
-  resume = (answer: Answer): Standing<A, E> => {
-    if (answer._tag === "Replies" && answer.lost !== undefined) {
-      this.read = unasked
-      return this.standing = this.unwind(answer.lost, true)
-    }
-    const result = this.read(answer)
-    this.read = unasked
-    return this.standing = Result.isSuccess(result) ? this.ascend(result.success) : this.unwind(result.failure, false)
-  }
-
-  // Goes down into `program` until it asks, ends or fails.
-  enter(program: AnyProgram): Standing<A, E> {
-    const { op } = program
-    switch (op._tag) {
-      case "Succeed":
-        return this.ascend(op.value)
-      case "Fail":
-        return this.unwind(op.error, isLost(op.error))
-      case "Instruct":
-        this.read = op.read
-        return { _tag: "Asks", instruction: op.instruction }
-      case "Generate":
-        this.frames.push(op.body())
-        return this.ascend(undefined)
-      case "Attempt":
-        this.frames.push(op.settles ? "settles" : "attempts")
-        return this.enter(op.program)
-    }
-  }
-
-  // Gives a value to whatever waits for it.
-  ascend(given: unknown): Standing<A, E> {
-    let value = given
-    for (let frame = this.frames.at(-1); frame !== undefined; frame = this.frames.at(-1)) {
-      if (typeof frame === "string") {
-        this.frames.pop()
-        value = Result.succeed(value)
-        continue
-      }
-      const step = frame.next(value)
-      if (step.done !== true) {
-        const { op } = step.value
-        if (op._tag !== "Succeed") return this.enter(step.value)
-        value = op.value
-        continue
-      }
-      this.frames.pop()
-      value = step.value
-    }
-    return { _tag: "Ended", result: Result.succeed(value as A) }
-  }
-
-  unwind(error: unknown, lost: boolean): Standing<A, E> {
-    for (let frame = this.frames.pop(); frame !== undefined; frame = this.frames.pop()) {
-      if (frame === "settles" || (frame === "attempts" && !lost)) return this.ascend(Result.fail(error))
-    }
-    return { _tag: "Ended", result: Result.fail(error as E) }
-  }
-}
-
-/** True for what a Program fails with when the connection ended under it. */
-export const isLost = (error: unknown): error is Lost =>
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "Lost" && "written" in error
-
-const unasked = (): never => {
-  throw new Error("an answer came though nothing was asked for")
-}
-
-/** One step of a rehearsal: what was asked for, and what answered it. */
-export interface Rehearsed {
-  readonly instruction: Instruction
-  readonly answer: Answer
-}
-
-/** What became of a rehearsal: `end` is undefined when the answers ran out before the Program ended. */
-export interface Rehearsal<A, E> {
-  readonly end: Result.Result<A, E | Lost> | undefined
-  readonly said: ReadonlyArray<Rehearsed>
-  /** What the Program asked for when the answers ran out. */
-  readonly pending: Instruction | undefined
-}
-
-/**
- * Runs a Program against answers, with no runtime and no connection. Answers are given
- * as a list or as a function of the instruction; when there is none (`undefined`) the
- * rehearsal stops there. In a list, replies may stand together or apart. What is said without waiting for a reply needs no answer.
- *
- * @example
- * ```ts
- * import { Command, Program, Reply } from "@postern/core"
- *
- * const rehearsal = Program.rehearse(Program.send(Command.noop), [Program.replies(Reply.make(250, "OK"))])
- * console.log(rehearsal.end) // Success(250 OK)
- * console.log(rehearsal.said.length) // 1
- * ```
- */
-export const rehearse = <A, E, R>(
-  program: Program<A, E, R>,
-  answers: ReadonlyArray<Answer> | ((instruction: Instruction, said: ReadonlyArray<Rehearsed>) => Answer | undefined)
-): Rehearsal<A, E> => {
-  const said: Array<Rehearsed> = []
-  const next = typeof answers === "function" ? answers : inOrder(answers)
-  const run = begin(program)
-  let { standing } = run
-  while (standing._tag === "Asks") {
-    const { instruction } = standing
-    const answer = instruction._tag === "Exchange" && instruction.hear.length === 0
-      ? replies()
-      : next(instruction, said)
-    if (answer === undefined) return { end: undefined, said, pending: instruction }
-    said.push({ instruction, answer })
-    standing = run.resume(answer)
-  }
-  return { end: standing.result, said, pending: undefined }
-}
-
-// Replies may be given together that are asked for apart, and the other way round.
-const inOrder = (answers: ReadonlyArray<Answer>) => {
-  const rest = [...answers]
-  return (instruction: Instruction): Answer | undefined => {
-    const answer = rest.shift()
-    if (instruction._tag !== "Exchange" || answer?._tag !== "Replies" || answer.lost !== undefined) return answer
-    const heard = [...answer.replies]
-    const { length } = instruction.hear
-    for (let more = rest[0]; heard.length < length && more?._tag === "Replies"; more = rest[0]) {
-      rest.shift()
-      heard.push(...more.replies)
-      if (more.lost !== undefined) return lost(more.lost.reason, heard, more.lost.written)
-    }
-    if (heard.length > length) rest.unshift(replies(...heard.splice(length)))
-    return heard.length < length ? undefined : replies(...heard)
-  }
-}
-
-/** The answer to `Exchange`: a reply for each step that is to be heard. */
-export const replies = (...all: ReadonlyArray<Reply>): Answer => ({ _tag: "Replies", replies: all, lost: undefined })
-/** The answer to `Exchange` where the connection ended, after some replies. Of the rest so many were written. */
-export const lost = (reason: Reason, heard: ReadonlyArray<Reply> = [], written = 0): Answer => ({
-  _tag: "Replies",
-  replies: heard,
-  lost: { _tag: "Lost", reason, heard, written }
-})
-/** The answer to `UpgradeTls`. */
-export const tls = (facts: TlsFacts): Answer => ({ _tag: "Tls", facts })
-/** The answer to `Perform`: the value the Effect would give. */
-export const performed = <A, E = never>(result: Result.Result<A, E>): Answer => ({ _tag: "Value", value: result })

@@ -192,12 +192,20 @@ const headerOf = (first: Uint8Array | undefined) => ({
   eightBitHeader: first !== undefined && Content.measure(first).eightBitHeader
 })
 
-/** The outcome of all attempts at a message: a delivery, or why it is none. */
+/**
+ * The outcome of all attempts at a message: a delivery, or why it is none. Recipients
+ * that are left are deferred, for this reason.
+ */
 export const conclude = (
-  recipients: ReadonlyArray<string>,
-  parts: ReadonlyArray<Outcome.Settled>
+  { envelope }: Message,
+  parts: ReadonlyArray<Outcome.Settled>,
+  rest: ReadonlyArray<number>,
+  left: Reason.Reason
 ): Result.Result<Outcome.Delivery, Reason.Reason> => {
-  const { outcomes, reason, reply } = Outcome.merge(recipients, parts)
+  const recipients = envelope.forwardPaths.map(Address.formatForwardPath)
+  const waiting = rest.map((i) => recipients[i] ?? "")
+  const all = rest.length === 0 ? parts : [...parts, Outcome.lost(() => left, waiting, [], left, false)]
+  const { outcomes, reason, reply } = Outcome.merge(recipients, all)
   return reply === undefined ? Result.fail(reason ?? Outcome.inCommon(outcomes)) : Result.succeed({ reply, outcomes })
 }
 
@@ -221,24 +229,10 @@ export const deliver = Program.fn(
   }
 )
 
-/** The outcome of a message of which some recipients are left, and of which nothing more can be done. */
-export const unfinished = (
-  { envelope }: Message,
-  parts: ReadonlyArray<Outcome.Settled>,
-  rest: ReadonlyArray<number>,
-  reason: Reason.Reason
-): Result.Result<Outcome.Delivery, Reason.Reason> => {
-  const recipients = envelope.forwardPaths.map(Address.formatForwardPath)
-  const waiting = Outcome.lost(() => reason, rest.map((i) => recipients[i] ?? ""), [], reason, false)
-  return conclude(recipients, [...parts, waiting])
-}
-
 /** {@link deliver} for a message that may be converted. Fails as that does. */
 export const send = Program.fn(function*(session: Session<"ready">, message: Message) {
-  const { lost, parts, recipients, rest } = yield* attempt(session, message, budget(session), undefined)
-  const concluded = rest.length === 0
-    ? conclude(recipients, parts)
-    : unfinished(message, parts, rest, limitReached(session))
+  const { lost, parts, rest } = yield* attempt(session, message, budget(session), undefined)
+  const concluded = conclude(message, parts, rest, limitReached(session))
   if (Result.isSuccess(concluded)) return concluded.success
   return yield* Program.fail(concluded.failure === lost?.reason ? lost : concluded.failure)
 })

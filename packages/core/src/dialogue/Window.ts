@@ -10,7 +10,7 @@ import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
 import { type Ended, type Feed, type Pending, WindowState } from "./WindowState.ts"
 
-export type { Done, Ended, Feed, Pending } from "./WindowState.ts"
+export { abandoned, type Done, type Ended, type Feed, type Pending } from "./WindowState.ts"
 
 /**
  * Delivers messages within a session until there are no more, the server takes no more

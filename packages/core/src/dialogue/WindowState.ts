@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import type * as Reason from "../outcome/Reason.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Session } from "./Session.ts"
-import type * as Transaction from "./Transaction.ts"
+import * as Transaction from "./Transaction.ts"
 
 /** A message, and how often it was begun on connections that ended before its content was sent. */
 export interface Pending<M> {
@@ -26,6 +26,15 @@ export interface Done<M> {
   readonly message: Pending<M>["message"]
   readonly result: Result.Result<Outcome.Delivery, Reason.Reason>
 }
+
+/** The result of a message that does not get any further: some may have it from sessions before. */
+export const abandoned = (
+  { begun, message }: Pending<unknown>,
+  reason: Reason.Reason
+): Done<unknown>["result"] =>
+  begun === undefined || begun.parts.length === 0 || Result.isFailure(message)
+    ? Result.fail(reason)
+    : Transaction.conclude(message.success, begun.parts, begun.rest, reason)
 
 /** Where messages come from and results go to. */
 export interface Feed<M> {

@@ -4,7 +4,7 @@
  * them, content as its length.
  */
 import * as Schema from "effect/Schema"
-import { printable, Reply } from "../wire/Reply.ts"
+import { make, printable, Reply } from "../wire/Reply.ts"
 
 /** Milliseconds since the connection was asked for. */
 const at = Schema.Finite
@@ -44,6 +44,12 @@ export const shorten = (reply: Reply): Reply => {
   const more = rest.length < keptLines ? [] : [`… ${rest.length - keptLines + 1} more lines`]
   return { ...reply, lines: [short(first), ...rest.slice(0, keptLines - 1).map(short), ...more] }
 }
+
+/**
+ * A challenge of SASL as a transcript keeps it, by its length alone: with a SCRAM server's
+ * signature in a log, passwords could be guessed against it.
+ */
+export const challenge = ({ lines }: Reply): Reply => make(334, `<challenge, ${lines[0].length} characters>`)
 
 /** One event as lines of text, `C:` before what the client sent and `S:` before what the server sent. */
 export const renderEvent = (event: Event): string => {

@@ -187,13 +187,10 @@ export class Line {
 
   record(step: Expect.Step, received: Reply.Reply): Reply.Reply {
     const reply = this.secrets.hide(step, received)
-    // A challenge is answered as it came, and told only by its length: with a SCRAM server's
-    // signature in a log, passwords could be guessed against it.
+    // A challenge is answered as it came.
     const challenge = reply.code === 334 && Expect.isYes(step, reply)
-    const shown = challenge
-      ? Reply.make(334, `<challenge, ${reply.lines[0].length} characters>`)
-      : Transcript.shorten(reply)
-    this.log.record({ _tag: "Received", at: this.log.at(), reply: shown })
+    const kept = challenge ? Transcript.challenge(reply) : Transcript.shorten(reply)
+    this.log.record({ _tag: "Received", at: this.log.at(), reply: kept })
     return challenge ? received : reply
   }
 

@@ -10,12 +10,12 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Session } from "../dialogue/Session.ts"
 import * as Transaction from "../dialogue/Transaction.ts"
-import { deliverAll, type Done, type Ended, type Feed, type Pending } from "../dialogue/Window.ts"
+import { abandoned, deliverAll, type Done, type Ended, type Feed, type Pending } from "../dialogue/Window.ts"
 import type { Reason } from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
 import type { Live } from "./Connection.ts"
+import type { Dialled } from "./Dial.ts"
 import type { Meter, Tally } from "./Meter.ts"
 import type { Message, Sent } from "./SmtpClient.ts"
 import type { Telemetry } from "./Telemetry.ts"
@@ -27,13 +27,6 @@ const ahead = 64
 const buffered = 256
 
 type Ready = (message: Message) => Effect.Effect<Transaction.Message, SmtpError, Scope.Scope>
-
-interface Dialled {
-  readonly session: Session<"ready">
-  readonly connection: Live
-  readonly meter: Meter
-  readonly budget: Transaction.Budget
-}
 
 /** The stream of results. Dials again where a connection takes no more, or fails with why. */
 export const sendAll = <E, R>(
@@ -156,16 +149,9 @@ class Source<E> implements Feed<Message> {
 
   /** What other sessions did for the first message is told where no more can be done. */
   giveUp([first]: ReadonlyArray<Pending<Message>>, reason: Reason): Effect.Effect<void> {
-    if (first?.begun === undefined || first.begun.parts.length === 0 || Result.isFailure(first.message)) {
-      return Effect.void
-    }
-    const { begun: { parts, rest }, given, message } = first
-    return this.done([{
-      _tag: "Done",
-      given,
-      message,
-      result: Transaction.unfinished(message.success, parts, rest, reason)
-    }])
+    if (first?.begun === undefined || first.begun.parts.length === 0) return Effect.void
+    const { given, message } = first
+    return this.done([{ _tag: "Done", given, message, result: abandoned(first, reason) }])
   }
 
   error(reason: Reason): SmtpError {

@@ -5,13 +5,11 @@
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
-import { open as openSession, type Security } from "../dialogue/Open.ts"
 import type * as Body from "../dialogue/Body.ts"
 import { Connection } from "../dialogue/Program.ts"
 import type { Session } from "../dialogue/Session.ts"
@@ -20,15 +18,14 @@ import * as Transaction from "../dialogue/Transaction.ts"
 import * as Reason from "../outcome/Reason.ts"
 import { SmtpError } from "../outcome/SmtpError.ts"
 import type * as Transcript from "../outcome/Transcript.ts"
-import * as Choose from "../sasl/Choose.ts"
-import * as Mechanism from "../sasl/Mechanism.ts"
-import * as Address from "../wire/Address.ts"
+import type * as Choose from "../sasl/Choose.ts"
+import type * as Mechanism from "../sasl/Mechanism.ts"
 import * as Envelope from "../wire/Envelope.ts"
-import * as Connections from "./Connection.ts"
-import * as Endpoint from "./Endpoint.ts"
+import type * as Connections from "./Connection.ts"
+import type * as Endpoint from "./Endpoint.ts"
+import { dial, type Dialled, settle } from "./Dial.ts"
 import { sendAll } from "./SendAll.ts"
 import { type Progress, progress } from "./Progress.ts"
-import type { Meter } from "./Meter.ts"
 import type { Observer, Watch } from "./SessionLog.ts"
 import * as SmtpConfig from "./SmtpConfig.ts"
 import * as Source from "./Source.ts"
@@ -151,111 +148,8 @@ export class SmtpClient extends Context.Service<SmtpClient, {
 
 const invalid = (reason: Reason.Reason): SmtpError => new SmtpError({ reason, phase: "input", transcript: [] })
 
-const defaultDomain = "[127.0.0.1]"
-
-interface Settings {
-  readonly options: Options
-  readonly endpoint: Endpoint.Endpoint
-  readonly domain: Address.Domain
-  readonly tls: TlsOptions
-  readonly credentials: Mechanism.Credentials | undefined
-}
-
-const settle = (options: Options): Result.Result<Settings, Reason.Of<"InvalidInput">> =>
-  Result.gen(function*() {
-    const given = typeof options.endpoint === "string"
-      ? yield* Endpoint.parse(options.endpoint, options.security)
-      : options.endpoint
-    const endpoint = { ...given, mode: options.security ?? given.mode }
-    const domain = yield* Result.mapError(
-      Address.parseDomain(options.domain ?? defaultDomain),
-      ({ problem }) => Reason.make("InvalidInput", { what: "the domain for EHLO", problem })
-    )
-    const fromUrl = endpoint.user === undefined || endpoint.password === undefined
-      ? undefined
-      : Mechanism.password(endpoint.user, endpoint.password)
-    const half = fromUrl === undefined && (endpoint.user !== undefined || endpoint.password !== undefined)
-    if (half && options.credentials === undefined) {
-      return yield* Result.fail(
-        Reason.make("InvalidInput", { what: "the endpoint", problem: "it names a user or a password, and not both" })
-      )
-    }
-    const tls = { ...options.tls, serverName: options.tls?.serverName ?? endpoint.host }
-    return { options, endpoint, domain, tls, credentials: options.credentials ?? fromUrl }
-  })
-
-interface Dialled {
-  readonly session: Session<"ready">
-  readonly connection: Connections.Live
-  readonly meter: Meter
-  /** What the session still takes. */
-  readonly budget: Transaction.Budget
-}
-
 /** Milliseconds for which a connection need not be asked whether it is still there before content goes out. */
 const fresh = 1000
-
-/** A server that is silent, in `auto`, may wait for TLS: after this it is asked that way. */
-const silence = "15 seconds" as const
-
-// One attempt to hold a session; when it does not come about its connection closes at once.
-const openWith = Effect.fnUntraced(function*(
-  settings: Settings,
-  security: Security,
-  timeLimits: TimeLimits | undefined,
-  meter: Meter,
-  watch: Watch | undefined
-): Effect.fn.Return<Dialled, SmtpError, Scope.Scope | Transport> {
-  const { credentials, domain, endpoint, options, tls } = settings
-  const { host, port } = endpoint
-  const authenticator = options.authenticator ?? Choose.standard
-  const scope = yield* Scope.fork(yield* Effect.scope)
-  const opening = Effect.gen(function*() {
-    const connection = yield* Connections.open({
-      peer: { host, port },
-      security,
-      timeLimits,
-      without: options.without,
-      observe: options.observe,
-      watch,
-      meter
-    })
-    const session = yield* connection.run(
-      openSession({ host, port, domain, security, tls, credentials, authenticator, lmtp: endpoint.protocol === "lmtp" })
-    )
-    return { session, connection, meter, budget: Transaction.budget(session) }
-  })
-  return yield* Scope.provide(opening, scope).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
-})
-
-// `auto`: the other TLS mode where the server shows, or seems, to speak that one.
-const openAny = (
-  settings: Settings,
-  meter: Meter,
-  watch: Watch | undefined
-): Effect.Effect<Dialled, SmtpError, Scope.Scope | Transport> => {
-  const { timeLimits } = settings.options
-  const [first, second] = Endpoint.securities(settings.endpoint)
-  if (second === undefined) return openWith(settings, first, timeLimits, meter, watch)
-  const probing = first === "tls" || timeLimits?.Greeting !== undefined
-    ? timeLimits
-    : { ...timeLimits, Greeting: silence }
-  return Effect.catch(openWith(settings, first, probing, meter, watch), (error) => {
-    const silent = error.reason._tag === "TimedOut" && error.reason.step === "Greeting" && first !== "tls"
-    if (error.reason._tag === "TlsModeMismatch") return openWith(settings, second, timeLimits, meter, watch)
-    return silent
-      // If that is no TLS port either, the silence is the better explanation.
-      ? Effect.catch(
-        openWith(settings, second, timeLimits, meter, watch),
-        (other) => Effect.fail(showsTls(other) ? other : error)
-      )
-      : Effect.fail(error)
-  })
-}
-
-// A certificate came, or more than the handshake.
-const showsTls = ({ phase, reason }: SmtpError): boolean =>
-  reason._tag === "CertificateRefused" || (phase !== "connect" && phase !== "tls")
 
 const readEnvelope = (message: Message): Result.Result<Envelope.Envelope, Reason.Of<"InvalidInput">> =>
   Result.mapError(
@@ -326,28 +220,25 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const telemetry = new Telemetry(settings.endpoint)
   const annotations = { "smtp.host": host, "smtp.port": port }
 
-  const dialWith = (watch: Watch | undefined) =>
-    telemetry.open((meter) => openAny(settings, meter, watch)).pipe(
+  const dialling = (watch?: Watch) =>
+    telemetry.open((meter) => dial(settings, meter, watch)).pipe(
       Effect.provideService(Transport, transport),
       Effect.annotateLogs(annotations)
     )
-  const dial = dialWith(undefined)
 
   const readied = ready(options)
 
   const sendOn = (dialled: Dialled, message: Message, span: Tracer.Span) =>
     Effect.scoped(Effect.flatMap(readied(message), (made) => {
       if (made.body.facts.size !== undefined) span.attribute("smtp.content.size", made.body.facts.size)
-      return Effect.flatMap(attemptOn(dialled, made, undefined, span), ({ lost, parts, recipients, rest }) => {
-        const reason = lost?.reason ?? Transaction.limitReached(dialled.session)
-        const result = rest.length === 0
-          ? Transaction.conclude(recipients, parts)
-          : Transaction.unfinished(made, parts, rest, reason)
+      return Effect.flatMap(attemptOn(dialled, made, undefined, span), ({ lost, parts, rest }) => {
+        const left = lost?.reason ?? Transaction.limitReached(dialled.session)
+        const result = Transaction.conclude(made, parts, rest, left)
         return concluded(dialled.connection.error, dialled.connection.said(), result)
       })
     }))
 
-  const open = Effect.map(dial, (dialled): Opened => {
+  const open = Effect.map(dialling(), (dialled): Opened => {
     const { budget, connection, meter, session } = dialled
     return {
       session,
@@ -369,7 +260,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       if (made.body.facts.size !== undefined) span.attribute("smtp.content.size", made.body.facts.size)
       const through = (only: ReadonlyArray<number> | undefined) =>
         Effect.scoped(
-          Effect.flatMap(dialWith(watch), (dialled) =>
+          Effect.flatMap(dialling(watch), (dialled) =>
             Effect.map(attemptOn(dialled, made, only, span), (attempted) => ({
               attempted,
               error: dialled.connection.error,
@@ -385,16 +276,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         if (Result.isFailure(further)) {
           // Who has the message by now is told so, whatever became of the others.
           const { reason } = further.failure
-          return yield* concluded(error, transcript, Transaction.unfinished(made, parts, rest, reason))
+          return yield* concluded(error, transcript, Transaction.conclude(made, parts, rest, reason))
         }
         ;({ attempted, error, limit, transcript } = further.success)
         parts.push(...attempted.parts)
       }
-      const { lost, recipients, rest } = attempted
-      const result = rest.length === 0
-        ? Transaction.conclude(recipients, parts)
-        : Transaction.unfinished(made, parts, rest, lost?.reason ?? limit)
-      return yield* concluded(error, transcript, result)
+      const left = attempted.lost?.reason ?? limit
+      return yield* concluded(error, transcript, Transaction.conclude(made, parts, attempted.rest, left))
     },
     Effect.scoped,
     Effect.annotateLogs(annotations)
@@ -404,11 +292,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   return SmtpClient.of({
     send: (message) => send(message),
     sendWithProgress: (message) => progress(send, message),
-    sendAll: (messages) => sendAll(telemetry, dial, readied, messages),
+    sendAll: (messages) => sendAll(telemetry, dialling(), readied, messages),
     open,
     use: (dialogue) =>
       Effect.scoped(
-        Effect.flatMap(dial, ({ connection, session }) =>
+        Effect.flatMap(dialling(), ({ connection, session }) =>
           Effect.provideService(dialogue(session), Connection, connection))
       )
   })
