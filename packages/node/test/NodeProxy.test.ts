@@ -42,6 +42,22 @@ const certificateFor = Effect.fnUntraced(function*(ca: Certificates.Authority, n
   return { cert: issued.certificate, key: Redacted.value(issued.key) }
 })
 
+/** Opening through the proxy fails so, and nothing stays open. */
+const fails = Effect.fnUntraced(function*(
+  proxy: proxies.Proxy,
+  through: (port: number, more: typeof credentials) => NodeProxy.Proxy,
+  code: string,
+  detail: string
+) {
+  assert.deepStrictEqual(yield* reasonOf(open(through(proxy.port, credentials))), {
+    _tag: "ConnectFailed",
+    ...mx,
+    code,
+    detail: `the proxy 127.0.0.1:${proxy.port} ${detail}`
+  })
+  yield* eventually(() => proxy.open() === 0)
+})
+
 /** Reads the greeting, which came with the proxy's answer, and has a line echoed. */
 const speak = Effect.fnUntraced(function*(wire: Transport.Wire) {
   assert.strictEqual(text(yield* readAll(wire, 8)), "220 hi\r\n")
@@ -109,13 +125,7 @@ describe("SOCKS5", () => {
   it.live.each(failures)("%o is %s: %s", ([options, code, detail]) =>
     Effect.gen(function*() {
       const proxy = yield* proxies.socks(options)
-      assert.deepStrictEqual(yield* reasonOf(open(socks5(proxy.port, credentials))), {
-        _tag: "ConnectFailed",
-        ...mx,
-        code,
-        detail: `the proxy 127.0.0.1:${proxy.port} ${detail}`
-      })
-      yield* eventually(() => proxy.open() === 0)
+      yield* fails(proxy, socks5, code, detail)
     }))
 
   it.live("keeps in order what comes with its answer and after it", () =>
@@ -175,13 +185,7 @@ describe("CONNECT", () => {
   it.live.each(failures)("%j is %s", ([answer, code, detail]) =>
     Effect.gen(function*() {
       const proxy = yield* proxies.connect({ answer })
-      assert.deepStrictEqual(yield* reasonOf(open(http(proxy.port, credentials))), {
-        _tag: "ConnectFailed",
-        ...mx,
-        code,
-        detail: `the proxy 127.0.0.1:${proxy.port} ${detail}`
-      })
-      yield* eventually(() => proxy.open() === 0)
+      yield* fails(proxy, http, code, detail)
     }))
 
   it.live("over TLS, and STARTTLS within it", () =>

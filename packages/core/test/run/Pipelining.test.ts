@@ -54,6 +54,14 @@ const cat = "RCPT TO:<cat@b.example>"
 const content = (i: number) => `Subject: ${i}\r\n.\r\n`
 const chunk = (i: number) => `BDAT 12 LAST\r\nSubject: ${i}\r\n`
 
+/** The second message is taken, by DATA. */
+const takesSecond: ReadonlyArray<Step> = [
+  hears(mail, ben, "DATA"),
+  says("250 ok", "250 ok", "354 go ahead"),
+  hearsBytes(content(2)),
+  says("250 taken")
+]
+
 describe("DATA sent ahead", () => {
   it.effect("354 though every recipient was refused: a lone dot, and the session goes on", () =>
     Effect.gen(function*() {
@@ -63,10 +71,7 @@ describe("DATA sent ahead", () => {
         says("250 ok", "550 5.1.1 no such user", "354 go ahead"),
         hearsBytes(".\r\n"),
         says("554 5.5.1 no valid recipients"),
-        hears(mail, ben, "DATA"),
-        says("250 ok", "250 ok", "354 go ahead"),
-        hearsBytes(content(2)),
-        says("250 taken"),
+        ...takesSecond,
         ...quits
       ]], all(message(1), message(2)))
       assert.deepStrictEqual(tags(result), ["RecipientsRefused", "sent"])
@@ -107,10 +112,7 @@ describe("DATA sent ahead", () => {
         says("250 ok", "250 ok", "451 4.3.0 not now"),
         hears("RSET"),
         says("250 ok"),
-        hears(mail, ben, "DATA"),
-        says("250 ok", "250 ok", "354 go ahead"),
-        hearsBytes(content(2)),
-        says("250 taken"),
+        ...takesSecond,
         ...quits
       ]], all(message(1), message(2)))
       assert.deepStrictEqual(tags(result), ["TemporaryFailure", "sent"])
@@ -126,10 +128,7 @@ describe("DATA sent ahead", () => {
         ],
         [
           ...greets("PIPELINING"),
-          hears(mail, ben, "DATA"),
-          says("250 ok", "250 ok", "354 go ahead"),
-          hearsBytes(content(2)),
-          says("250 taken"),
+          ...takesSecond,
           ...quits
         ]
       ], all(message(1), message(2)))
@@ -145,10 +144,7 @@ describe("DATA sent ahead", () => {
         says("550 5.1.8 not you", "503 5.5.1 need MAIL", "503 5.5.1 need RCPT"),
         hears("RSET"),
         says("250 ok"),
-        hears(mail, ben, "DATA"),
-        says("250 ok", "250 ok", "354 go ahead"),
-        hearsBytes(content(2)),
-        says("250 taken"),
+        ...takesSecond,
         ...quits
       ]], all(message(1), message(2)))
       assert.deepStrictEqual(tags(result), ["SenderRefused", "sent"])

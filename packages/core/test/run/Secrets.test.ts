@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Choose, Command, CramMd5, Login, Mechanism, Plain, Reply, SmtpClient, SmtpError } from "@postern/core"
 import { InMemory, type ServerMachine } from "@postern/testing"
-import { Effect, Exit, Layer, Logger, Redacted, References, Result, Schema, Tracer } from "effect"
+import { Effect, Exit, Layer, Logger, Redacted, References, Result, Schema } from "effect"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
 import { Secrets } from "../../src/run/Secrets.ts"
 import { failure, saysBytes, single, submission, talk, until } from "./scripted.ts"
+import { traced } from "./traced.ts"
 
 const utf8 = new TextEncoder()
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64").replace(/=+$/, "")
@@ -28,14 +29,7 @@ const traces = Effect.fnUntraced(function*(options: SmtpClient.Options, server: 
     show(cause)
     show(fiber.getRef(References.CurrentLogAnnotations))
   })
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = traced()
   const observe = (event: unknown) => Effect.sync(() => show(event))
   const { layer } = yield* InMemory.make(server)
   const result = yield* SmtpClient.SmtpClient.pipe(

@@ -13,10 +13,11 @@ import {
   type Transport
 } from "@postern/core"
 import { InMemory, ScriptedServer, type ServerMachine, VirtualTime } from "@postern/testing"
-import { Deferred, Effect, Exit, Fiber, type Layer, Metric, Redacted, Result, Stream, Tracer } from "effect"
+import { Deferred, Effect, Exit, Fiber, type Layer, Metric, Redacted, Result, Stream, type Tracer } from "effect"
 import * as fc from "fast-check"
 import { readFileSync } from "node:fs"
 import { metrics } from "../../src/run/Telemetry.ts"
+import { traced } from "./traced.ts"
 
 const { ends, hears, resets, says, stalls, waits } = ScriptedServer
 
@@ -47,14 +48,7 @@ const named = new Set<string>()
 
 /** Runs in virtual time, with a tracer and a registry of its own. */
 const seeing = <A, E>(effect: Effect.Effect<A, E>): Promise<Seen<A>> => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = traced()
   return Effect.runPromise(
     Effect.gen(function*() {
       const exit = yield* Effect.exit(effect)

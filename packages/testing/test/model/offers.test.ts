@@ -8,20 +8,9 @@ import { assert, describe, it } from "@effect/vitest"
 import type { ServerMachine } from "@postern/testing"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import {
-  addressOf,
-  anyCase,
-  asked,
-  type Case,
-  type Letter,
-  normalized,
-  octetsOf,
-  play,
-  type Seen,
-  textOf,
-  type Told,
-  url
-} from "./offers.ts"
+import { addressOf, asked, type Letter, normalized, octetsOf, textOf } from "./anyLetter.ts"
+import { url } from "./anyServer.ts"
+import { anyCase, type Case, play, type Seen, type Told } from "./offers.ts"
 import { type Dialogue, type Exchange, fromXtext, isYes, nothing, type Offer, parametersOf, pathOf } from "./wire.ts"
 
 const { MODEL_PATH: path, MODEL_RUNS: runs, MODEL_SEED: seed } = process.env
