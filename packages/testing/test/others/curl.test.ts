@@ -1,0 +1,4 @@
+import { curl } from "./curl.ts"
+import { replayed } from "./exchange.ts"
+
+replayed(curl)
