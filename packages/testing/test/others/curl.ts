@@ -26,7 +26,7 @@ export const curl: Collection = {
     asks: (client) =>
       client.send({ from: "ann@example.org", to: "ben@example.net", content: "Subject: hello\n\nHello.\n" }),
     then: (outcome) => {
-      assert.strictEqual(outcome._tag === "Fails" ? outcome.error.reason._tag : "", "MessageRefused")
+      assert.strictEqual(outcome._tag === "Fails" ? outcome.error.reason._tag : "", "RecipientsRefused")
     }
   }],
   differences: [],
