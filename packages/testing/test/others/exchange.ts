@@ -62,14 +62,15 @@ const isOne = (
 ): script is ScriptedServer.Script => script.every((step) => typeof step !== "string" && "_tag" in step)
 
 const play = (exchange: Exchange): Effect.Effect<Outcome, unknown, Transport.Transport> =>
-  Effect.flatMap(
-    SmtpClient.make({ endpoint: "mail.example:25", security: "plain", domain: "client.example", ...exchange.options }),
-    (client) =>
-      Effect.match(Effect.scoped(exchange.asks(client)), {
+  SmtpClient.make({ endpoint: "mail.example:25", security: "plain", domain: "client.example", ...exchange.options })
+    .pipe(
+      Effect.flatMap((client) => Effect.scoped(exchange.asks(client))),
+      // Options that no client can be made with are an outcome, too.
+      Effect.match({
         onSuccess: (value): Outcome => ({ _tag: "Succeeds", value }),
         onFailure: (error): Outcome => ({ _tag: "Fails", error })
       })
-  )
+    )
 
 /** A test of each exchange: the script is followed to its end, and the outcome is what it should be. */
 export const replayed = (collection: Collection): void => {

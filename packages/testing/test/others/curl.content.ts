@@ -1,0 +1,248 @@
+/** Of curl's cases: how content goes out, and what sizes come to. */
+// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
+import { assert } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import type { Exchange } from "./exchange.ts"
+import {
+  begins,
+  beginsInTls,
+  delivered,
+  delivers,
+  fails,
+  failure,
+  gives,
+  inTls,
+  message,
+  quits,
+  reason,
+  resets,
+  told
+} from "./parts.ts"
+
+const offered = (content: string) => `
+  C: MAIL FROM:<ann@example.org>
+  S: 250 ok
+  C: RCPT TO:<ben@example.net>
+  S: 250 ok
+  C: DATA
+  S: 354 go on
+  ${content}
+  C: .
+  S: 250 taken
+  ${quits}
+`
+
+const line = "0123456789".repeat(10)
+const utf8 = new TextEncoder()
+
+export const content: ReadonlyArray<Exchange> = [
+  {
+    name: "reads a greeting of several lines, and sends where nothing is offered",
+    from: "tests/data/test900, test909; tests/ftpserver.pl (greeting)",
+    script: `
+      S: 220-          .   .
+      S: 220-   welcome  /\\_
+      S: 220 .
+      C: EHLO client.example
+      S: 250 mail.example is here
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "does not send a line of 65530 octets that the server has no extension for",
+    from: "tests/data/test900 (a difference)",
+    script: `${begins()}${quits}`,
+    asks: (client) => client.send({ ...message, content: `Subject: hello\r\n\r\n${"0123456789".repeat(6553)}\r\n` }),
+    then: fails("ExtensionMissing", { extension: "BINARYMIME" }, "never")
+  },
+  {
+    name: "sends more than 64 KiB",
+    from: "tests/data/test1711, test941",
+    script: `${begins()}${offered(`C: ${line}\n`.repeat(900))}`,
+    asks: (client) => Effect.map(client.send({ ...message, content: `${line}\r\n`.repeat(900) }), told),
+    then: gives(delivered)
+  },
+  {
+    name: "makes CRLF of every LF",
+    from: "tests/data/test941",
+    script: `${begins()}${
+      offered(`
+        C: Subject: hello
+        C: 
+        C: one
+        C: two
+        C: 
+        C: three
+      `)
+    }`,
+    asks: (client) => Effect.map(client.send({ ...message, content: "Subject: hello\n\none\ntwo\n\nthree\n" }), told),
+    then: gives(delivered)
+  },
+  {
+    name: "doubles dots at the beginning of lines, those that stand alone, too",
+    from: "tests/data/test901",
+    script: `${begins()}${
+      offered(`
+        C: Subject: dots
+        C: 
+        C: ..
+        C: ..
+        C: 
+        C: ..
+        C: 
+        C: body
+      `)
+    }`,
+    asks: (client) =>
+      Effect.map(client.send({ ...message, content: "Subject: dots\r\n\r\n.\r\n.\r\n\r\n.\r\n\r\nbody\r\n" }), told),
+    then: gives(delivered)
+  },
+  {
+    name: "doubles dots of content that comes in pieces, and ends its last line",
+    from: "tests/data/test1520 and tests/libtest/lib1520.c",
+    script: `${begins()}${
+      offered(`
+        C: Subject: dots
+        C: 
+        C: ..
+        C: ..
+        C: 
+        C: ..
+        C: 
+        C: body
+      `)
+    }`,
+    asks: (client) => {
+      const pieces = ["Subject: dots\r\n", "\r\n", ".\r\n", ".\r\n", "\r\n", ".\r\n", "\r\n", "body"]
+      const stream = Stream.fromIterable(pieces.map((piece) => utf8.encode(piece)))
+      return Effect.map(client.send({ ...message, content: stream }), told)
+    },
+    then: gives(delivered)
+  },
+  {
+    name: "doubles a dot that is the first octet of the content",
+    from: "tests/data/test951",
+    script: `${begins()}${offered("C: ..a dot comes first")}`,
+    asks: (client) => Effect.map(client.send({ ...message, content: ".a dot comes first\r\n" }), told),
+    then: gives(delivered)
+  },
+  {
+    name: "doubles a dot that is all of the content",
+    from: "tests/data/test952",
+    script: `${begins()}${offered("C: ..")}`,
+    asks: (client) => Effect.map(client.send({ ...message, content: ".\r\n" }), told),
+    then: gives(delivered)
+  },
+  {
+    name: "ends a last line that has no end",
+    from: "tests/data/test910",
+    script: `${begins()}${delivers}`,
+    asks: (client) => Effect.map(client.send({ ...message, content: "Subject: hello\r\n\r\nHello." }), told),
+    then: gives(delivered)
+  },
+  {
+    name: "sends content of no octets",
+    from: "tests/data/test911",
+    script: `${begins()}${offered("")}`,
+    asks: (client) => Effect.map(client.send({ ...message, content: "" }), told),
+    then: gives(delivered)
+  },
+  {
+    name: "names the size where SIZE is offered without a number",
+    from: "tests/data/test912",
+    script: `${begins("SIZE")}
+      C: MAIL FROM:<ann@example.org> SIZE=26
+      S: 250 ok
+      C: RCPT TO:<ben@example.net>
+      S: 250 ok
+      C: DATA
+      S: 354 go on
+      C: Subject: hello
+      C: 
+      C: Hello.
+      C: .
+      S: 250 taken
+      ${quits}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "names the size as it is on the wire, once for two recipients",
+    from: "tests/data/test1406",
+    script: `${begins("SIZE")}
+      C: MAIL FROM:<ann@example.org> SIZE=26
+      S: 250 ok
+      C: RCPT TO:<ben@example.net>
+      S: 250 ok
+      C: RCPT TO:<cat@example.com>
+      S: 250 ok
+      C: DATA
+      S: 354 go on
+      C: Subject: hello
+      C: 
+      C: Hello.
+      C: .
+      S: 250 taken
+      ${quits}
+    `,
+    asks: (client) =>
+      Effect.map(
+        client.send({ from: message.from, to: [message.to, "cat@example.com"], content: "Subject: hello\n\nHello.\n" }),
+        told
+      ),
+    then: gives([...delivered, "Accepted <cat@example.com>: 250 taken"])
+  },
+  {
+    name: "says nothing of a message that is larger than SIZE",
+    from: "tests/data/test913 (a difference)",
+    script: `${begins("SIZE 20")}${quits}`,
+    asks: (client) => client.send(message),
+    then: fails("TooLarge", { size: 26, limit: 20, reply: undefined }, "never")
+  },
+  {
+    name: "is told at MAIL that the message is too large",
+    from: "tests/data/test913; tests/ftpserver.pl (552)",
+    script: `${begins("SIZE")}
+      C: MAIL FROM:<ann@example.org> SIZE=26
+      S: 552 the size is too large
+      ${resets}
+    `,
+    asks: (client) => client.send(message),
+    then: (outcome) => {
+      assert.strictEqual(reason(outcome, "TooLarge").reply?.code, 552)
+      assert.strictEqual(failure(outcome).retry, "never")
+    }
+  },
+  {
+    name: "closes, without the dot, when the content fails behind DATA",
+    from: "tests/data/test649, test1507 and tests/libtest/lib1507.c",
+    script: `${begins()}
+      C: MAIL FROM:<ann@example.org>
+      S: 250 ok
+      C: RCPT TO:<ben@example.net>
+      S: 250 ok
+      C: DATA
+      S: 354 go on
+      C: Subject: hello
+      -- close
+    `,
+    asks: (client) => {
+      const begun = Stream.make(utf8.encode("Subject: hello\r\n"))
+      return client.send({ ...message, content: Stream.concat(begun, Stream.fail("the attachment is no 7-bit text")) })
+    },
+    then: (outcome) => {
+      assert.include(reason(outcome, "ContentUnavailable").detail, "no 7-bit text")
+    }
+  },
+  {
+    name: "sends in TLS from the first octet",
+    from: "tests/data/test987",
+    options: inTls,
+    script: `${beginsInTls("STARTTLS")}${delivers}`,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  }
+]

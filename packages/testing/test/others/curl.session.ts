@@ -1,0 +1,211 @@
+/** Of curl's cases: how sessions begin, and what they are asked besides taking mail. */
+// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
+import { assert } from "@effect/vitest"
+import { Command, Inquiry, Program, type SmtpClient } from "@postern/core"
+import { Effect } from "effect"
+import type { Exchange } from "./exchange.ts"
+import { begins, delivered, delivers, fails, gives, message, password, quits, reason, told } from "./parts.ts"
+
+type Client = SmtpClient.SmtpClient["Service"]
+
+const verify = (user: string) => (client: Client) => client.use((session) => Inquiry.verify(session, user))
+const expand = (list: string) => (client: Client) => client.use((session) => Inquiry.expand(session, list))
+
+// A second reply to each command that the client has not said yet.
+const ahead = `
+  S: 454 not just now
+  S: 235 welcome
+  S: 250 2.1.0 fine
+  S: 250 2.1.5 fine
+  S: 354 go on
+  S: 250 2.0.0 taken
+`
+
+export const session: ReadonlyArray<Exchange> = [
+  {
+    name: "says HELO where EHLO is not known",
+    from: "tests/data/test902",
+    script: `
+      S: 220 mail.example ready
+      C: EHLO client.example
+      S: 500 what is that
+      C: HELO client.example
+      S: 250 mail.example
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "does not send without authentication where EHLO is not known",
+    from: "tests/data/test939 (a difference)",
+    options: { credentials: password("user", "secret") },
+    script: `
+      S: 220 mail.example ready
+      C: EHLO client.example
+      S: 500 what is that
+      C: HELO client.example
+      S: 250 mail.example
+      ${quits}
+    `,
+    asks: (client) => client.send(message),
+    then: fails("NoUsableMechanism", { offered: [], startTlsOffered: false }, "never")
+  },
+  {
+    name: "does not send without authentication where AUTH is not offered",
+    from: "tests/data/test940 (a difference)",
+    options: { credentials: password("user", "secret") },
+    script: `${begins("SIZE")}${quits}`,
+    asks: (client) => client.send(message),
+    then: fails("NoUsableMechanism", { offered: [], unusable: [] }, "never")
+  },
+  {
+    name: "says nothing more when replies to what it has not said follow a refusal of STARTTLS",
+    from: "tests/data/test980",
+    options: { security: "startTls", credentials: password("user", "secret") },
+    script: `${begins("STARTTLS", "AUTH PLAIN")}
+      C: STARTTLS
+      ${ahead}
+      -- close
+    `,
+    asks: (client) => client.send(message),
+    then: (outcome) => {
+      assert.strictEqual(reason(outcome, "TlsUnavailable").reply?.code, 454)
+    }
+  },
+  {
+    name: "takes no reply that was said ahead for one to its own command",
+    from: "tests/data/test980, where TLS may be done without",
+    options: { security: "startTlsIfOffered" },
+    script: `${begins("STARTTLS", "AUTH PLAIN")}
+      C: STARTTLS
+      ${ahead}
+      -- close
+    `,
+    asks: (client) => client.send(message),
+    then: fails("ProtocolViolation", { step: "Mail", received: "235 welcome" }, "later")
+  },
+  {
+    name: "goes on without TLS where it may be done without and is refused",
+    from: "tests/data/test980, without the replies said ahead",
+    options: { security: "startTlsIfOffered" },
+    script: `${begins("STARTTLS")}
+      C: STARTTLS
+      S: 454 not just now
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "asks for a user and is told the mailbox",
+    from: "tests/data/test923, test950",
+    script: `${begins()}
+      C: VRFY recipient
+      S: 250 <recipient@example.com>
+      ${quits}
+    `,
+    asks: verify("recipient"),
+    then: gives({ certain: true, mailboxes: ["<recipient@example.com>"] })
+  },
+  {
+    name: "asks for a user and is told that there are several",
+    from: "tests/data/test924",
+    script: `${begins()}
+      C: VRFY jones
+      S: 553-Ambiguous; one of these is meant:
+      S: 553-Jo Jones <jo.jones@example.com>
+      S: 553 Kim Jones <kim.jones@example.com>
+      ${quits}
+    `,
+    asks: verify("jones"),
+    then: (outcome) => {
+      fails("CommandRefused", { step: "Vrfy" }, "never")(outcome)
+      const { code, lines } = reason(outcome, "CommandRefused").reply
+      assert.strictEqual(code, 553)
+      assert.deepStrictEqual(lines.slice(1), [
+        "Jo Jones <jo.jones@example.com>",
+        "Kim Jones <kim.jones@example.com>"
+      ])
+    }
+  },
+  {
+    name: "asks for a mailbox elsewhere and is told nothing for certain",
+    from: "tests/data/test925",
+    script: `${begins()}
+      C: VRFY ben@example.net
+      S: 252 I shall try when there is mail for it
+      ${quits}
+    `,
+    asks: verify("ben@example.net"),
+    then: gives({ certain: false, mailboxes: [] })
+  },
+  {
+    name: "asks for a user who is unknown",
+    from: "tests/data/test926",
+    script: `${begins()}
+      C: VRFY recipient
+      S: 550 unknown here
+      ${quits}
+    `,
+    asks: verify("recipient"),
+    then: (outcome) => {
+      fails("CommandRefused", { step: "Vrfy" }, "never")(outcome)
+      assert.strictEqual(reason(outcome, "CommandRefused").reply.code, 550)
+    }
+  },
+  {
+    name: "asks who is on a list",
+    from: "tests/data/test927",
+    script: `${begins()}
+      C: EXPN Friends
+      S: 250-Jo Jones <jo.jones@example.com>
+      S: 250-Lou Jones <lou.jones@example.com>
+      S: 250 Kim Jones <kim.jones@example.com>
+      ${quits}
+    `,
+    asks: expand("Friends"),
+    then: gives([
+      "Jo Jones <jo.jones@example.com>",
+      "Lou Jones <lou.jones@example.com>",
+      "Kim Jones <kim.jones@example.com>"
+    ])
+  },
+  {
+    name: "asks for help",
+    from: "tests/data/test928",
+    script: `${begins()}
+      C: HELP
+      S: 214-These are known:
+      S: 214 EHLO HELO MAIL RCPT DATA
+      ${quits}
+    `,
+    asks: (client) =>
+      client.use(() =>
+        Effect.gen(function*() {
+          return yield* Program.send(Command.help)
+        })
+      ),
+    then: gives(["These are known:", "EHLO HELO MAIL RCPT DATA"])
+  },
+  {
+    name: "says NOOP and RSET",
+    from: "tests/data/test929, test930",
+    script: `${begins()}
+      C: NOOP
+      S: 250 OK
+      C: RSET
+      S: 250 Resetting
+      ${quits}
+    `,
+    asks: (client) =>
+      client.use(() =>
+        Effect.gen(function*() {
+          const noop = yield* Program.send(Command.noop)
+          const rset = yield* Program.send(Command.rset)
+          return [noop.lines[0], rset.lines[0]]
+        })
+      ),
+    then: gives(["OK", "Resetting"])
+  }
+]

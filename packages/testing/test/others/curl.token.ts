@@ -1,0 +1,165 @@
+/** Of curl's cases: OAuth tokens. */
+// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
+import { assert } from "@effect/vitest"
+import { Choose, type Mechanism } from "@postern/core"
+import { Effect, Redacted } from "effect"
+import type { Exchange, Outcome } from "./exchange.ts"
+import {
+  base64,
+  begins,
+  beginsInTls,
+  delivered,
+  delivers,
+  fails,
+  gives,
+  inTls,
+  message,
+  quits,
+  reason,
+  told
+} from "./parts.ts"
+
+const token = (text: string): Mechanism.Token => ({
+  _tag: "Token",
+  user: "user",
+  token: Effect.succeed(Redacted.make(text)),
+  renew: undefined
+})
+
+const credentials = token("mF_9.B5f-4.1JqM")
+const bearer = (text: string) =>
+  base64(`n,a=user,\u0001host=mail.example\u0001port=25\u0001auth=Bearer ${text}\u0001\u0001`)
+const xoauth2 = (text: string) => base64(`user=user\u0001auth=Bearer ${text}\u0001\u0001`)
+const long = "mF_9.B5f-4.1JqM".repeat(30)
+
+const problem = base64(
+  JSON.stringify({ status: "invalid_token", scope: "mail", "openid-configuration": "https://mail.example/id" })
+)
+
+const isRefused = (outcome: Outcome): void => {
+  fails("AuthenticationFailed", { why: "bad credentials" }, "never")(outcome)
+  const [attempt, ...others] = reason(outcome, "AuthenticationFailed").attempts
+  assert.deepStrictEqual(others, [])
+  assert.strictEqual(attempt?.reply?.code, 535)
+  assert.strictEqual(attempt?.reply?.lines[0], "this user and token are not accepted, see")
+  assert.include(attempt?.detail, "status \"invalid_token\"")
+}
+
+export const tokens: ReadonlyArray<Exchange> = [
+  {
+    name: "authenticates by XOAUTH2 with an initial response",
+    from: "tests/data/test922, and in place of test908",
+    options: { ...inTls, credentials },
+    script: `${beginsInTls("AUTH XOAUTH2")}
+      C: AUTH XOAUTH2 ${xoauth2("mF_9.B5f-4.1JqM")}
+      S: 235 welcome
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "authenticates by XOAUTH2 with a token that AUTH has no room for",
+    from: "tests/data/test908",
+    options: { ...inTls, credentials: token(long) },
+    script: `${beginsInTls("AUTH XOAUTH2")}
+      C: AUTH XOAUTH2
+      S: 334 go on, please
+      C: ${xoauth2(long)}
+      S: 235 welcome
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "authenticates by OAUTHBEARER with an initial response",
+    from: "tests/data/test947, and in place of test946",
+    options: { ...inTls, credentials },
+    script: `${beginsInTls("AUTH OAUTHBEARER")}
+      C: AUTH OAUTHBEARER ${bearer("mF_9.B5f-4.1JqM")}
+      S: 235 welcome
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "authenticates by OAUTHBEARER with a token that AUTH has no room for",
+    from: "tests/data/test946",
+    options: { ...inTls, credentials: token(long) },
+    script: `${beginsInTls("AUTH OAUTHBEARER")}
+      C: AUTH OAUTHBEARER
+      S: 334 go on, please
+      C: ${bearer(long)}
+      S: 235 welcome
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "answers the problem with the token by ^A, and is refused by two replies",
+    from: "tests/data/test949",
+    options: { ...inTls, credentials },
+    script: `${beginsInTls("AUTH OAUTHBEARER")}
+      C: AUTH OAUTHBEARER ${bearer("mF_9.B5f-4.1JqM")}
+      S: 334 ${problem}
+      C: AQ==
+      S: 535 this user and token are not accepted, see
+      S: 535 https://mail.example/oauth
+      -- close
+    `,
+    asks: (client) => client.send(message),
+    then: isRefused
+  },
+  {
+    name: "answers the problem with a token that AUTH has no room for by ^A",
+    from: "tests/data/test948",
+    options: { ...inTls, credentials: token(long) },
+    script: `${beginsInTls("AUTH OAUTHBEARER")}
+      C: AUTH OAUTHBEARER
+      S: 334 go on, please
+      C: ${bearer(long)}
+      S: 334 ${problem}
+      C: AQ==
+      S: 535 this user and token are not accepted, see
+      S: 535 https://mail.example/oauth
+      -- close
+    `,
+    asks: (client) => client.send(message),
+    then: isRefused
+  },
+  {
+    name: "uses OAUTHBEARER before XOAUTH2",
+    from: "tests/data/test992, without its login options",
+    options: { ...inTls, credentials },
+    script: `${beginsInTls("AUTH XOAUTH2 OAUTHBEARER")}
+      C: AUTH OAUTHBEARER ${bearer("mF_9.B5f-4.1JqM")}
+      S: 235 welcome
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "uses XOAUTH2 alone where it is told to",
+    from: "tests/data/test992",
+    options: { ...inTls, credentials, authenticator: Choose.only(Choose.standard, "XOAUTH2") },
+    script: `${beginsInTls("AUTH OAUTHBEARER XOAUTH2")}
+      C: AUTH XOAUTH2 ${xoauth2("mF_9.B5f-4.1JqM")}
+      S: 235 welcome
+      ${delivers}
+    `,
+    asks: (client) => Effect.map(client.send(message), told),
+    then: gives(delivered)
+  },
+  {
+    name: "sends no token in the clear",
+    from: "tests/data/test908, test922, test946, test947, test948, test949, test992 (a difference)",
+    options: { credentials },
+    script: `${begins("AUTH OAUTHBEARER XOAUTH2")}${quits}`,
+    asks: (client) => client.send(message),
+    then: fails("NoUsableMechanism", { offered: ["OAUTHBEARER", "XOAUTH2"] }, "never")
+  }
+]

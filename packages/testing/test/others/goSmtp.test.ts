@@ -1,0 +1,4 @@
+import { replayed } from "./exchange.ts"
+import { goSmtp } from "./goSmtp.ts"
+
+replayed(goSmtp)

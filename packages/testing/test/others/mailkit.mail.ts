@@ -1,0 +1,342 @@
+/** Of MailKit's cases: transactions. */
+// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
+import { assert } from "@effect/vitest"
+import { Reply, type SmtpClient } from "@postern/core"
+import { Effect } from "effect"
+import type { Exchange } from "./exchange.ts"
+import {
+  begins,
+  beginsInTls,
+  delivered,
+  delivers,
+  fails,
+  failure,
+  gives,
+  inTls,
+  message,
+  quits,
+  reason,
+  resets,
+  told,
+  why
+} from "./parts.ts"
+
+const body = "Subject: hello\n\n☮ ☯\n"
+const eightBit = { ...message, content: body }
+
+const sends = (given: SmtpClient.Message) => (client: SmtpClient.SmtpClient["Service"]) =>
+  Effect.map(client.send(given), told)
+
+const content = `
+  C: DATA
+  S: 354 go on
+  C: Subject: hello
+  C: 
+  C: ☮ ☯
+  C: .
+  S: 250 taken
+`
+
+const transaction = (mail: string, rcpt: string) => `
+  C: MAIL FROM:${mail}
+  S: 250 ok
+  C: RCPT TO:${rcpt}
+  S: 250 ok
+  ${content}
+`
+
+const refused = `
+  C: RCPT TO:<ben@example.net>
+  S: 550 5.1.0 not available
+`
+
+const hello = `
+  C: Subject: hello
+  C: 
+  C: Hello.
+  C: .
+`
+
+export const mail: ReadonlyArray<Exchange> = [
+  {
+    name: "sends four messages in one session, and tells the reply to each",
+    from: "TestBasicFunctionality (Send)",
+    script: `${begins("SIZE 36700160", "ENHANCEDSTATUSCODES")}${
+      [1, 2, 3, 4].map((n) => `
+        C: MAIL FROM:<ann@example.org> SIZE=26
+        S: 250 2.1.0 ok
+        C: RCPT TO:<ben@example.net>
+        S: 250 2.1.5 ok
+        C: DATA
+        S: 354 go on
+        ${hello}
+        S: 250 2.0.0 1Yat1n00V ${n} accepted for delivery
+      `).join("")
+    }${quits}`,
+    asks: (client) =>
+      Effect.flatMap(
+        client.open,
+        ({ send }) => Effect.forEach([1, 2, 3, 4], () => Effect.map(send(message), ({ reply }) => Reply.render(reply)))
+      ),
+    then: gives([1, 2, 3, 4].map((n) => `250 2.0.0 1Yat1n00V ${n} accepted for delivery`))
+  },
+  {
+    name: "names every recipient, one after the other, where PIPELINING is not offered",
+    from: "TestResend",
+    script: `${begins()}
+      C: MAIL FROM:<ann@example.org>
+      S: 250 ok
+      C: RCPT TO:<to@example.net>
+      S: 250 ok
+      C: RCPT TO:<cc@example.net>
+      S: 250 ok
+      C: RCPT TO:<bcc@example.net>
+      S: 250 ok
+      C: DATA
+      S: 354 go on
+      ${hello}
+      S: 250 taken
+      ${quits}
+    `,
+    asks: sends({ ...message, to: ["to@example.net", "cc@example.net", "bcc@example.net"] }),
+    then: gives(["to", "cc", "bcc"].map((name) => `Accepted <${name}@example.net>: 250 taken`))
+  },
+  {
+    name: "connects to nobody with a message for nobody",
+    from: "TestSendWithoutSenderOrRecipients",
+    script: [],
+    asks: (client) => client.send({ ...message, to: [] }),
+    then: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
+  },
+  {
+    name: "says BODY=8BITMIME of content beyond ASCII",
+    from: "TestEightBitMime",
+    script: `${begins("8BITMIME")}${transaction("<ann@example.org> BODY=8BITMIME", "<ben@example.net>")}${quits}`,
+    asks: sends(eightBit),
+    then: gives(delivered)
+  },
+  {
+    name: "says SMTPUTF8 and BODY=8BITMIME for mailboxes and content beyond ASCII",
+    from: "TestInternationalMailboxes",
+    script: `${begins("8BITMIME", "SMTPUTF8")}${
+      transaction("<úßerñame@example.com> BODY=8BITMIME SMTPUTF8", "<úßerñame@example.com>")
+    }${quits}`,
+    asks: sends({ from: "úßerñame@example.com", to: "úßerñame@example.com", content: body }),
+    then: gives(["Accepted <úßerñame@example.com>: 250 taken"])
+  },
+  {
+    name: "sends nothing from a mailbox beyond ASCII where SMTPUTF8 is not offered",
+    from: "TestInternationalMailboxes (SMTPUTF8 taken away)",
+    options: { without: ["SMTPUTF8"] },
+    script: `${begins("8BITMIME", "SMTPUTF8")}${quits}`,
+    asks: sends({ from: "úßerñame@example.com", to: "úßerñame@example.com", content: body }),
+    then: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
+  },
+  {
+    name: "sends what is binary in one BDAT, untouched",
+    from: "TestBinaryMime",
+    script: `${begins("BINARYMIME", "CHUNKING", "8BITMIME")}
+      C: MAIL FROM:<ann@example.org> BODY=BINARYMIME
+      S: 250 ok
+      C: RCPT TO:<ben@example.net>
+      S: 250 ok
+      C: BDAT 27 LAST
+      C: Subject: hello
+      C: 
+      C: ☮ ☯
+      S: 250 taken
+      ${quits}
+    `,
+    asks: sends({ ...message, binary: true, content: body.replaceAll("\n", "\r\n") }),
+    then: gives(delivered)
+  },
+  {
+    name: "writes MAIL, RCPT and DATA together where PIPELINING is offered",
+    from: "TestPipelining",
+    script: `${begins("PIPELINING", "8BITMIME")}
+      C: MAIL FROM:<ann@example.org> BODY=8BITMIME
+      C: RCPT TO:<ben@example.net>
+      C: DATA
+      S: 250 2.1.0 ok
+      S: 250 2.1.5 ok
+      S: 354 go on
+      C: Subject: hello
+      C: 
+      C: ☮ ☯
+      C: .
+      S: 250 taken
+      ${quits}
+    `,
+    asks: sends(eightBit),
+    then: gives(delivered)
+  },
+  {
+    name: "is told that the sender is refused, and sends the next message on the same connection",
+    from: "TestMailFromMailboxUnavailable",
+    script: `${begins()}
+      C: MAIL FROM:<ann@example.org>
+      S: 550 5.1.0 not available
+      C: RSET
+      S: 250 ok
+      ${delivers}
+    `,
+    asks: (client) =>
+      Effect.flatMap(client.open, ({ send }) => Effect.zip(why(send(message)), Effect.map(send(message), told)))
+        .pipe(Effect.map(([error, sent]) => [error?.problem, error?.retry, sent])),
+    then: gives(["the sender <ann@example.org> was refused: 550 5.1.0 not available", "never", delivered])
+  },
+  {
+    name: "is told that the sender is refused, though the server hangs up at RSET",
+    from: "TestMailFromUnavailableRsetDisconnect",
+    script: `${begins()}
+      C: MAIL FROM:<ann@example.org>
+      S: 550 5.1.0 not available
+      C: RSET
+      -- close
+    `,
+    asks: (client) =>
+      Effect.flatMap(client.open, ({ send, usable }) => Effect.zip(why(send(message)), usable)).pipe(
+        Effect.map(([error, usable]) => [error?.reason._tag, usable])
+      ),
+    then: gives(["SenderRefused", false])
+  },
+  {
+    name: "does not say DATA where the only recipient is refused",
+    from: "TestRcptToMailboxUnavailable, TestNoRecipientsAccepted",
+    script: `${begins()}
+      C: MAIL FROM:<ann@example.org>
+      S: 250 ok
+      ${refused}
+      ${resets}
+    `,
+    asks: sends(message),
+    then: (outcome) => {
+      const { recipients, replies } = reason(outcome, "RecipientsRefused")
+      assert.deepStrictEqual([recipients, replies.map(Reply.render)], [["<ben@example.net>"], [
+        "550 5.1.0 not available"
+      ]])
+      assert.strictEqual(failure(outcome).retry, "never")
+    }
+  },
+  {
+    name: "sends no content where DATA, written together with the refused RCPT, is refused",
+    from: "TestNoRecipientsAcceptedPipelined",
+    script: `${begins("PIPELINING")}
+      C: MAIL FROM:<ann@example.org>
+      C: RCPT TO:<ben@example.net>
+      C: DATA
+      S: 250 2.1.0 ok
+      S: 550 5.1.0 not available
+      S: 503 no recipients
+      ${resets}
+    `,
+    asks: sends(message),
+    then: (outcome) =>
+      assert.deepStrictEqual(reason(outcome, "RecipientsRefused").replies.map(Reply.render), [
+        "550 5.1.0 not available"
+      ])
+  },
+  {
+    name: "ends empty content where DATA is answered by 354 all the same",
+    from: "TestNoRecipientsAcceptedPipelined (a server that says 354)",
+    script: `${begins("PIPELINING")}
+      C: MAIL FROM:<ann@example.org>
+      C: RCPT TO:<ben@example.net>
+      C: DATA
+      S: 250 2.1.0 ok
+      S: 550 5.1.0 not available
+      S: 354 go on
+      C: .
+      S: 554 no recipients
+      ${quits}
+    `,
+    asks: sends(message),
+    then: fails("RecipientsRefused", { recipients: ["<ben@example.net>"] }, "never")
+  },
+  {
+    name: "asks for reports: RET, ENVID, NOTIFY and ORCPT",
+    from: "TestDeliveryStatusNotification",
+    script: `${begins("DSN", "8BITMIME")}${
+      transaction(
+        "<ann@example.org> BODY=8BITMIME RET=HDRS ENVID=QQ314159@example.org",
+        "<ben@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;ben@example.net"
+      )
+    }${quits}`,
+    asks: sends({
+      ...eightBit,
+      to: { mailbox: "ben@example.net", originalRecipient: "ben@example.net" },
+      dsn: { return: "headers", envelopeId: "QQ314159@example.org", notify: ["success", "failure", "delay"] }
+    }),
+    then: gives(delivered)
+  },
+  {
+    name: "writes + and = of an ENVID in hexadecimal, and domains in A-labels",
+    from: "TestDeliveryStatusNotificationWithHexEncode",
+    script: `${begins("DSN", "8BITMIME")}${
+      transaction(
+        "<ann@example.org> BODY=8BITMIME RET=FULL ENVID=123456789+2B+3Dabc@example.org",
+        "<ben@xn--v8jxj3d1dzdz08w.com> NOTIFY=NEVER"
+      )
+    }${quits}`,
+    asks: sends({
+      ...eightBit,
+      to: "ben@名がドメイン.com",
+      dsn: { return: "full", envelopeId: "123456789+=abc@example.org", notify: "never" }
+    }),
+    then: gives(["Accepted <ben@xn--v8jxj3d1dzdz08w.com>: 250 taken"])
+  },
+  {
+    name: "connects to nobody with an ENVID beyond ASCII",
+    from: "TestDeliveryStatusNotificationWithHexEncode (ENVID)",
+    script: [],
+    asks: sends({ ...message, dsn: { envelopeId: "123456789+=abc@名がドメイン.com" } }),
+    then: fails("InvalidInput", { what: "\"dsn.envelopeId\" of the envelope" }, "never")
+  },
+  {
+    name: "says REQUIRETLS of the message that asks for it, and not of the next",
+    from: "TestRequireTls",
+    options: inTls,
+    script: `${beginsInTls("8BITMIME", "REQUIRETLS")}${
+      transaction("<ann@example.org> BODY=8BITMIME REQUIRETLS", "<ben@example.net>")
+    }${transaction("<ann@example.org> BODY=8BITMIME", "<ben@example.net>")}${quits}`,
+    asks: (client) =>
+      Effect.flatMap(
+        client.open,
+        ({ send }) => Effect.forEach([true, false], (requireTls) => Effect.map(send({ ...eightBit, requireTls }), told))
+      ),
+    then: gives([delivered, delivered])
+  },
+  {
+    name: "sends nothing that requires TLS where there is none, though REQUIRETLS is offered",
+    from: "TestRequireTls (which has no TLS)",
+    script: `${begins("8BITMIME", "REQUIRETLS")}${quits}`,
+    asks: sends({ ...eightBit, requireTls: true }),
+    then: fails("ExtensionMissing", { extension: "REQUIRETLS" }, "never")
+  },
+  {
+    name: "doubles the dot of every line that begins with one, and of no other",
+    from: "SmtpDataFilterTests.TestSmtpDataFilter",
+    script: `${begins()}
+      C: MAIL FROM:<ann@example.org>
+      S: 250 ok
+      C: RCPT TO:<ben@example.net>
+      S: 250 ok
+      C: DATA
+      S: 354 go on
+      C: Subject: dots...
+      C: 
+      C: .... begins with three.
+      C: has some. within
+      C: .. and so does this
+      C: ..
+      C: .
+      S: 250 taken
+      ${quits}
+    `,
+    asks: sends({
+      ...message,
+      content: "Subject: dots...\n\n... begins with three.\nhas some. within\n. and so does this\n.\n"
+    }),
+    then: gives(delivered)
+  }
+]

@@ -1,0 +1,4 @@
+import { replayed } from "./exchange.ts"
+import { mailkit } from "./mailkit.ts"
+
+replayed(mailkit)

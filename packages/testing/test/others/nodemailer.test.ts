@@ -1,0 +1,4 @@
+import { replayed } from "./exchange.ts"
+import { nodemailer } from "./nodemailer.ts"
+
+replayed(nodemailer)

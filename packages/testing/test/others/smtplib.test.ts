@@ -1,0 +1,4 @@
+import { replayed } from "./exchange.ts"
+import { smtplib } from "./smtplib.ts"
+
+replayed(smtplib)
