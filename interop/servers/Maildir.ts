@@ -1,0 +1,31 @@
+/**
+ * Messages as servers leave them in Maildir folders, and in folders of single files.
+ */
+import { Effect, FileSystem, Path } from "effect"
+import type { Arrived } from "./Server.ts"
+
+/** Every message under a folder, however deep; of a Maildir what is not complete (`tmp`) is left out. */
+export const messages = (
+  folder: string
+): Effect.Effect<ReadonlyArray<Arrived>, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const names = yield* Effect.orElseSucceed(fs.readDirectory(folder, { recursive: true }), () => [])
+    const files = names.filter((name) => /(^|\/)(new|cur)\/[^/]+$/.test(name))
+    return yield* Effect.forEach(
+      files,
+      (name) => Effect.map(fs.readFile(path.join(folder, name)), (octets) => ({ octets: withCrlf(octets) })),
+      { concurrency: 16 }
+    )
+  }).pipe(Effect.orDie)
+
+/** CRLF for each LF that stands alone: on disk lines end in LF. */
+export const withCrlf = (octets: Uint8Array): Uint8Array => {
+  const out: Array<number> = []
+  for (const [at, octet] of octets.entries()) {
+    if (octet === 10 && octets[at - 1] !== 13) out.push(13)
+    out.push(octet)
+  }
+  return Uint8Array.from(out)
+}
