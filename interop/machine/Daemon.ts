@@ -53,7 +53,7 @@ export const start = Effect.fnUntraced(function*(
     })
 
   const child = yield* Effect.catch(
-    ChildProcess.make(command, [...args], { env: { ...env }, extendEnv: true, stdin: "ignore", detached: true }),
+    ChildProcess.make(command, [...args], { env: { ...env }, extendEnv: true, stdin: "ignore" }),
     (error: PlatformError.PlatformError) => failed(error.message)
   )
   const pid: number = child.pid

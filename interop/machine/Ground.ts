@@ -3,7 +3,10 @@
  */
 import { Certificates } from "@postern/testing"
 import { Effect, FileSystem, Path, Redacted, type Scope } from "effect"
+import type { ChildProcessSpawner } from "effect/process"
 import { createServer } from "node:net"
+import * as Command from "./Command.ts"
+import type { CommandError } from "./Command.ts"
 
 /** A folder, and how to put files into it. */
 export interface Ground {
@@ -20,12 +23,25 @@ export interface Owner {
   readonly gid: number
 }
 
-/** A folder for as long as the scope, or for ever under `at`. Others may pass through it. */
+/** The numbers of a user of this machine. */
+export const owner = (name: string): Effect.Effect<Owner, CommandError, ChildProcessSpawner.ChildProcessSpawner> =>
+  Effect.map(
+    Effect.all([Command.run("id", ["-u", name]), Command.run("id", ["-g", name])]),
+    ([uid, gid]) => ({ uid: Number(uid), gid: Number(gid) })
+  )
+
+/** A folder for as long as the scope, Others may pass through it. */
 export const ground = Effect.fnUntraced(
-  function*(name: string): Effect.fn.Return<Ground, never, FileSystem.FileSystem | Path.Path | Scope.Scope> {
+  function*(
+    name: string,
+    under?: string
+  ): Effect.fn.Return<Ground, never, FileSystem.FileSystem | Path.Path | Scope.Scope> {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const folder = yield* Effect.orDie(fs.makeTempDirectoryScoped({ prefix: `postern-${name}-` }))
+    const folder = yield* Effect.orDie(fs.makeTempDirectoryScoped({
+      prefix: `postern-${name}-`,
+      ...(under === undefined ? {} : { directory: under })
+    }))
     yield* Effect.orDie(fs.chmod(folder, 0o755))
     return {
       folder,
@@ -92,11 +108,12 @@ export interface Identities {
 /** The name that servers go by. */
 export const hostname = "mail.example.test"
 
+const plain = ({ certificate, key }: Certificates.Issued): Identity => ({ certificate, key: Redacted.value(key) })
+
 /** Made anew. */
 export const identities: Effect.Effect<Identities, Certificates.CertificateError> = Effect.gen(function*() {
   const authority = yield* Certificates.authority("postern interop")
   const stranger = yield* Certificates.authority("somebody else")
-  const plain = ({ certificate, key }: Certificates.Issued): Identity => ({ certificate, key: Redacted.value(key) })
   const names = { name: hostname, dns: [hostname] }
   const day = 24 * 60 * 60 * 1000
   const now = Date.now()

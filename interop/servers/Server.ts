@@ -54,24 +54,35 @@ export interface Arrived {
   readonly octets: Uint8Array
 }
 
+/** What a kind of server can do: known before it runs, and tested. */
+export interface Features {
+  /** Ports it has besides `startTls`. */
+  readonly ports: ReadonlyArray<Exclude<keyof Ports, "startTls">>
+  /** Mechanisms that must work on `tls`, or after STARTTLS where there is no such port. */
+  readonly mechanisms: ReadonlyArray<string>
+  /** Which version of NTLM it knows. */
+  readonly ntlmVersion?: 1 | 2
+  /** Extensions by EHLO keyword that must be offered inside of TLS. */
+  readonly extensions: ReadonlyArray<string>
+  /** Refuses recipients that it does not know (`localParts.unknown`) and, for now, `localParts.later`. */
+  readonly knowsRecipients: boolean
+  /** The largest message in octets, undefined where there is no limit. */
+  readonly size: number | undefined
+  /** Ends idle connections after `Options.idle`. */
+  readonly idles: boolean
+  /** Relays for `elsewhere.test` once one has logged in, and refuses it before. */
+  readonly relays: boolean
+}
+
 /** A server as it was set up; it does not run yet. */
 export interface Server {
   readonly name: string
   readonly version: string
   readonly ports: Ports
-  /** Mechanisms that must work on `tls`, or after STARTTLS where there is no such port. */
-  readonly mechanisms: ReadonlyArray<string>
-  /** Extensions by EHLO keyword that must be offered inside of TLS to who has not logged in. */
-  readonly extensions: ReadonlyArray<string>
-  /** Whether a client certificate is asked for and EXTERNAL rests on it. */
-  readonly external: boolean
-  /** Refuses recipients that it does not know (`localParts.unknown`). */
-  readonly knowsRecipients: boolean
-  /** The largest message in octets, undefined where there is no limit. */
-  readonly size: number | undefined
-  /** Relays for `elsewhere.test` once one has logged in, and refuses it before. */
-  readonly relays: boolean
-  /** Runs it on its ports until the scope ends; may be done again after it was killed. The last daemon is the one that speaks SMTP. */
+  readonly has: Features
+  /** What XOAUTH2 and OAUTHBEARER take; the password where it is not named. */
+  readonly token?: string
+  /** Runs it on its ports until the scope ends; may be done again after it was killed. Ends with the daemon that speaks SMTP. */
   readonly run: Effect.Effect<Daemon, ServerError, Needs | Scope.Scope>
   /** All that is in its mailboxes by now, in no order. */
   readonly mailbox: Effect.Effect<ReadonlyArray<Arrived>, never, Needs>
@@ -84,11 +95,14 @@ export interface Options {
   readonly identities: Identities
   /** What it shows in TLS; the good one unless given. */
   readonly identity?: Identity
+  /** Seconds after which it ends a connection that is idle; minutes unless given. For those of `idles`. */
+  readonly idle?: number
 }
 
 /** A kind of server: sets one up on free ports and a folder of its own, which go with the scope. */
 export interface Kind {
   readonly name: string
+  readonly has: Features
   readonly setUp: (options: Options) => Effect.Effect<Server, ServerError, Needs | Scope.Scope>
 }
 
@@ -102,13 +116,13 @@ export const named =
 export const arrival = (
   server: Server,
   found: (all: ReadonlyArray<Arrived>) => boolean
-): Effect.Effect<ReadonlyArray<Arrived>, Error, Needs> =>
+): Effect.Effect<ReadonlyArray<Arrived>, NotArrived, Needs> =>
   Effect.flatMap(server.mailbox, (all) => found(all) ? Effect.succeed(all) : Effect.fail(new Missing(all.length))).pipe(
     Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 400 }),
     Effect.catch((missing) =>
       Effect.flatMap(
         server.log,
-        (log) => Effect.fail(new Error(`${server.name} has ${missing.count} messages, not what was looked for\n${log}`))
+        (log) => Effect.fail(new NotArrived({ server: server.name, count: missing.count, log }))
       )
     )
   )
@@ -116,5 +130,16 @@ export const arrival = (
 class Missing extends Data.TaggedError("Missing")<{ readonly count: number }> {
   constructor(count: number) {
     super({ count })
+  }
+}
+
+/** What was sent is in no mailbox. */
+export class NotArrived extends Data.TaggedError("NotArrived")<{
+  readonly server: string
+  readonly count: number
+  readonly log: string
+}> {
+  override get message() {
+    return `${this.server} has ${this.count} messages, not what was looked for\n${this.log}`
   }
 }

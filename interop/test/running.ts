@@ -1,0 +1,124 @@
+/**
+ * A server that runs for the tests of a block, and clients for it.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { layer as blockOf, type Vitest } from "@effect/vitest"
+import { Choose, DigestMd5, Mechanism, Ntlm, SmtpClient } from "@postern/core"
+import { NodeSmtp } from "@postern/node"
+import { Context, Effect, Layer, Redacted } from "effect"
+import * as Ground from "../machine/Ground.ts"
+import { account, type Features, type Kind, type Server } from "../servers/Server.ts"
+
+/** The server under test, running, and the certificates around it. */
+export class Running extends Context.Service<Running, {
+  readonly server: Server
+  readonly identities: Ground.Identities
+}>()("@postern/interop/Running") {}
+
+const running = (kind: Kind) =>
+  Layer.effect(
+    Running,
+    Effect.gen(function*() {
+      const identities = yield* Ground.identities
+      const server = yield* kind.setUp({ identities })
+      yield* server.run
+      return { server, identities }
+    })
+  )
+
+/** A row of a table: a server, and its tests, each named by its column. */
+export const row = (
+  kind: Kind,
+  tests: (it: Vitest.MethodsNonLive<Running | NodeServices.NodeServices>) => void
+): void => {
+  blockOf(Layer.provideMerge(running(kind), NodeServices.layer), { excludeTestServices: true, timeout: "10 minutes" })(
+    kind.name,
+    (it) => {
+      it.effect("is there", ({ task }) =>
+        Effect.map(Running, ({ server }) => {
+          task.meta.version = server.version
+        }))
+      tests(it)
+    }
+  )
+}
+
+declare module "vitest" {
+  interface TaskMeta {
+    /** Of the server of the row. */
+    version?: string
+    /** What stands in the cell, where it is more than that it works. */
+    cell?: string
+  }
+}
+
+type Options = Partial<SmtpClient.Options>
+
+/** A client that trusts the authority of the tests. */
+export const client = (
+  { identities }: Running["Service"],
+  port: number | undefined,
+  options: Options = {}
+): Layer.Layer<SmtpClient.SmtpClient> =>
+  Layer.orDie(NodeSmtp.layer({
+    endpoint: `127.0.0.1:${port}`,
+    domain: "client.example.test",
+    ...options,
+    tls: { ca: [identities.ca], serverName: Ground.hostname, ...options.tls }
+  }))
+
+/** A client on the server's best protected port, logged in as the account. */
+export const loggedIn = (running: Running["Service"], options: Options = {}): Layer.Layer<SmtpClient.SmtpClient> => {
+  const { ports } = running.server
+  return client(running, ports.tls ?? ports.startTls, {
+    security: ports.tls === undefined ? "startTls" : "tls",
+    credentials: Mechanism.password(account.user, Redacted.make(account.password)),
+    ...options
+  })
+}
+
+/** Opens a session and closes it. */
+export const opens = Effect.scoped(Effect.flatMap(SmtpClient.SmtpClient, ({ open }) => open))
+
+/** Sends a message. */
+export const sends = (message: SmtpClient.Message) => Effect.flatMap(SmtpClient.SmtpClient, ({ send }) => send(message))
+
+/** What proves that we are the account by this mechanism, or fails to. */
+export const credentialsFor = (
+  mechanism: string,
+  { identities, server }: Running["Service"],
+  right: boolean
+): Pick<SmtpClient.Options, "credentials" | "tls"> => {
+  const password = Redacted.make(right ? account.password : account.wrong)
+  switch (mechanism) {
+    case "ANONYMOUS":
+      return { credentials: { _tag: "Anonymous", trace: "ann" } }
+    case "EXTERNAL": {
+      const { certificate, key } = identities.client
+      return {
+        credentials: { _tag: "Certificate", authorizationId: undefined },
+        ...(right ? { tls: { client: { certificate, key: Redacted.make(key) } } } : {})
+      }
+    }
+    case "XOAUTH2":
+    case "OAUTHBEARER": {
+      const token = Redacted.make(right ? server.token ?? account.password : "false.token.here")
+      return { credentials: { _tag: "Token", user: account.user, token: Effect.succeed(token), renew: undefined } }
+    }
+    default:
+      return { credentials: Mechanism.password(account.user, password) }
+  }
+}
+
+/** The mechanism by its name, and nothing else. */
+export const only = (mechanism: string, { ntlmVersion = 2 }: Features): Choose.Authenticator => {
+  switch (mechanism) {
+    case "NTLM":
+    case "MSN":
+      return Choose.inOrder(Ntlm.make({ name: mechanism, version: ntlmVersion }))
+    case "DIGEST-MD5":
+      return Choose.inOrder(DigestMd5.digestMd5)
+    default:
+      return Choose.only(Choose.standard, mechanism)
+  }
+}
