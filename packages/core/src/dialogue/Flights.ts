@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import type * as Reason from "../outcome/Reason.ts"
 import type * as Expect from "../wire/Expect.ts"
 import * as Outcome from "./Outcome.ts"
+import { chunksRide } from "./OneTransaction.ts"
 import * as Program from "./Program.ts"
 import * as Transaction from "./Transaction.ts"
 import { abandoned, type Gap, type Pending, type WindowState } from "./WindowState.ts"
@@ -111,6 +112,8 @@ export const alone = Program.fn(function*<M>(state: WindowState<M>, pending: Pen
     return
   }
   const { outcomes, reason, reply } = Outcome.merge(recipients, parts)
+  // Until it has taken a message, who knows what it does to the content of the next.
+  state.cautious = reply === undefined && !chunksRide(state.session.facts)
   // What is made on the way can be had once.
   const again = lost !== undefined && !source.begun() && begun === undefined
   state.conclude(pending, { outcomes, reply, reason }, again ? lost.reason : undefined)

@@ -55,6 +55,14 @@ export const reset = Program.gen(function*() {
   }
 })
 
+/**
+ * Whether a BDAT and its octets may go out before the envelope is answered. Not while TLS is offered and not on: a
+ * server that demands it refuses all commands alike, and then reads the octets of the BDAT as commands (Postfix 3.7).
+ * In LMTP nobody knows yet how many replies will come.
+ */
+export const chunksRide = ({ capabilities, lmtp, tls }: Session<"ready">["facts"]): boolean =>
+  capabilities?.pipelining === true && lmtp !== true && (tls !== undefined || !capabilities.startTls)
+
 /** What may be said with the envelope, before its replies: nothing where they decide whether the content is sent. */
 export const rider = (
   { facts }: Session<"ready">,
@@ -63,8 +71,7 @@ export const rider = (
 ): Command.Data | Command.Burl | Said.Chunk | undefined => {
   if (facts.capabilities?.pipelining !== true || (policy === "all" && recipients > 1)) return undefined
   if (way === "DATA") return Command.data
-  // In LMTP nobody knows yet how many replies will come.
-  if (isLmtp(facts) || cautious === true) return undefined
+  if (!chunksRide(facts) || cautious === true) return undefined
   if (body._tag === "Url") return body.command
   return body._tag === "Octets" && body.octets.length <= ridesAlong ? Body.chunk(body) : undefined
 }

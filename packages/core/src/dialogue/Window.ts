@@ -5,6 +5,7 @@
  */
 import { inChunks } from "./ChunkWindow.ts"
 import { inTurn } from "./DataWindow.ts"
+import { chunksRide } from "./OneTransaction.ts"
 import type * as Program from "./Program.ts"
 import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
@@ -28,5 +29,7 @@ export const deliverAll = <M>(
 ): Program.Program<Ended<M>> => {
   const { capabilities, lmtp } = session.facts
   const chunks = capabilities?.pipelining === true && capabilities.chunking && lmtp !== true
-  return (chunks ? inChunks<M> : inTurn<M>)(new WindowState(session, feed, begun, cautious, budget))
+  // Where the first message shows that the server takes mail, the others need not wait.
+  const careful = cautious || (chunks && !chunksRide(session.facts))
+  return (chunks ? inChunks<M> : inTurn<M>)(new WindowState(session, feed, begun, careful, budget))
 }

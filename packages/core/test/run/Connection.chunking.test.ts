@@ -65,6 +65,21 @@ describe("with PIPELINING and CHUNKING", () => {
       assert.deepStrictEqual(talked.seen.writes, ["EHLO client.example\r\n", said(small), "QUIT\r\n"])
     }))
 
+  it.effect("content waits where TLS is offered and not on: Postfix takes its octets for commands there", () =>
+    Effect.gen(function*() {
+      const { reason } = failure(
+        yield* attempt([
+          ...hello("PIPELINING", "CHUNKING", "STARTTLS"),
+          hears("MAIL FROM:<ann@a.example>", ...to.map((it) => `RCPT TO:<${it}>`)),
+          says(...Array.from({ length: 3 }, () => "530 5.7.0 Must issue a STARTTLS command first")),
+          hears("RSET"),
+          says("530 5.7.0 Must issue a STARTTLS command first"),
+          ...quits
+        ])
+      )
+      assert.strictEqual(reason._tag, "AuthenticationRequired")
+    }))
+
   it.effect("a refused one is reset", () =>
     Effect.gen(function*() {
       const { reason } = failure(

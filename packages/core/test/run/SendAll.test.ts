@@ -3,8 +3,8 @@
  * server has what was reported and nothing else.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Reply, type SmtpClient } from "@postern/core"
-import { ServerMachine } from "@postern/testing"
+import { Reply, SmtpClient } from "@postern/core"
+import { ScriptedServer, ServerMachine } from "@postern/testing"
 import { Effect, Result, Stream } from "effect"
 import { arrived, everyWay, exact, latin1, letter, letters, reported, sendAll, site, tag, type Way } from "./sending.ts"
 
@@ -146,6 +146,46 @@ describe.each(everyWay)("sendAll by %s", (way) => {
         if (text.includes("made")) assert.match(text, /^Subject: [147]\r\n\r\nmade\r\n\.\r\n$/)
       }
       assert.lengthOf(yield* sessions, 1)
+    }))
+})
+
+describe("where TLS is offered and not on", () => {
+  it.effect("no content goes out before the server has shown that it takes mail", () =>
+    Effect.gen(function*() {
+      const messages = letters(3)
+      const { ends, hears, hearsOctets, says } = ScriptedServer
+      const envelope = ["MAIL FROM:<ann@a.example>", "RCPT TO:<ben@b.example>"]
+      const refused = "530 5.7.0 Must issue a STARTTLS command first"
+      const chunk = (subject: number) => {
+        const octets = `Subject: ${subject}\r\n\r\nbody of ${subject}\r\n.\r\n..dots\r\n`
+        return `BDAT ${octets.length} LAST\r\n${octets}`
+      }
+      const script = [
+        says("220 mx.example ESMTP"),
+        hears("EHLO client.example"),
+        says("250-mx.example", "250-PIPELINING", "250-CHUNKING", "250 STARTTLS"),
+        hears(...envelope),
+        says(refused, refused),
+        hears("RSET"),
+        says("250 ok"),
+        hears(...envelope),
+        says("250 ok", "250 ok"),
+        hearsOctets(chunk(1)),
+        says("250 queued"),
+        hearsOctets(`${envelope.join("\r\n")}\r\n${chunk(2)}`),
+        says("250 ok", "250 ok", "250 queued"),
+        hears("QUIT"),
+        says("221 bye"),
+        ends
+      ]
+      const results = yield* ScriptedServer.run(
+        script,
+        Effect.flatMap(
+          SmtpClient.make({ endpoint: "mx.example:25", security: "plain", domain: "client.example" }),
+          (client) => sendAll(client, messages)
+        )
+      )
+      assert.deepStrictEqual(results.map(({ result }) => Result.isSuccess(result)), [false, true, true])
     }))
 })
 
