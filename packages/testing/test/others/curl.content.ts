@@ -1,5 +1,4 @@
 /** Of curl's cases: how content goes out, and what sizes come to. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import type { Exchange } from "./exchange.ts"
@@ -48,21 +47,21 @@ export const content: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "does not send a line of 65530 octets that the server has no extension for",
     from: "tests/data/test900 (a difference)",
     script: `${begins()}${quits}`,
     asks: (client) => client.send({ ...message, content: `Subject: hello\r\n\r\n${"0123456789".repeat(6553)}\r\n` }),
-    then: fails("ExtensionMissing", { extension: "BINARYMIME" }, "never")
+    finds: fails("ExtensionMissing", { extension: "BINARYMIME" }, "never")
   },
   {
     name: "sends more than 64 KiB",
     from: "tests/data/test1711, test941",
     script: `${begins()}${offered(`C: ${line}\n`.repeat(900))}`,
     asks: (client) => Effect.map(client.send({ ...message, content: `${line}\r\n`.repeat(900) }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "makes CRLF of every LF",
@@ -78,7 +77,7 @@ export const content: ReadonlyArray<Exchange> = [
       `)
     }`,
     asks: (client) => Effect.map(client.send({ ...message, content: "Subject: hello\n\none\ntwo\n\nthree\n" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "doubles dots at the beginning of lines, those that stand alone, too",
@@ -97,7 +96,7 @@ export const content: ReadonlyArray<Exchange> = [
     }`,
     asks: (client) =>
       Effect.map(client.send({ ...message, content: "Subject: dots\r\n\r\n.\r\n.\r\n\r\n.\r\n\r\nbody\r\n" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "doubles dots of content that comes in pieces, and ends its last line",
@@ -119,35 +118,35 @@ export const content: ReadonlyArray<Exchange> = [
       const stream = Stream.fromIterable(pieces.map((piece) => utf8.encode(piece)))
       return Effect.map(client.send({ ...message, content: stream }), told)
     },
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "doubles a dot that is the first octet of the content",
     from: "tests/data/test951",
     script: `${begins()}${offered("C: ..a dot comes first")}`,
     asks: (client) => Effect.map(client.send({ ...message, content: ".a dot comes first\r\n" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "doubles a dot that is all of the content",
     from: "tests/data/test952",
     script: `${begins()}${offered("C: ..")}`,
     asks: (client) => Effect.map(client.send({ ...message, content: ".\r\n" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "ends a last line that has no end",
     from: "tests/data/test910",
     script: `${begins()}${delivers}`,
     asks: (client) => Effect.map(client.send({ ...message, content: "Subject: hello\r\n\r\nHello." }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "sends content of no octets",
     from: "tests/data/test911",
     script: `${begins()}${offered("")}`,
     asks: (client) => Effect.map(client.send({ ...message, content: "" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "names the size where SIZE is offered without a number",
@@ -167,7 +166,7 @@ export const content: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "names the size as it is on the wire, once for two recipients",
@@ -193,14 +192,14 @@ export const content: ReadonlyArray<Exchange> = [
         client.send({ from: message.from, to: [message.to, "cat@example.com"], content: "Subject: hello\n\nHello.\n" }),
         told
       ),
-    then: gives([...delivered, "Accepted <cat@example.com>: 250 taken"])
+    finds: gives([...delivered, "Accepted <cat@example.com>: 250 taken"])
   },
   {
     name: "says nothing of a message that is larger than SIZE",
     from: "tests/data/test913 (a difference)",
     script: `${begins("SIZE 20")}${quits}`,
     asks: (client) => client.send(message),
-    then: fails("TooLarge", { size: 26, limit: 20, reply: undefined }, "never")
+    finds: fails("TooLarge", { size: 26, limit: 20, reply: undefined }, "never")
   },
   {
     name: "is told at MAIL that the message is too large",
@@ -211,7 +210,7 @@ export const content: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       assert.strictEqual(reason(outcome, "TooLarge").reply?.code, 552)
       assert.strictEqual(failure(outcome).retry, "never")
     }
@@ -233,7 +232,7 @@ export const content: ReadonlyArray<Exchange> = [
       const begun = Stream.make(utf8.encode("Subject: hello\r\n"))
       return client.send({ ...message, content: Stream.concat(begun, Stream.fail("the attachment is no 7-bit text")) })
     },
-    then: (outcome) => {
+    finds: (outcome) => {
       assert.include(reason(outcome, "ContentUnavailable").detail, "no 7-bit text")
     }
   },
@@ -243,6 +242,6 @@ export const content: ReadonlyArray<Exchange> = [
     options: inTls,
     script: `${beginsInTls("STARTTLS")}${delivers}`,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   }
 ]

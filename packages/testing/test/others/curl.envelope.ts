@@ -1,5 +1,4 @@
 /** Of curl's cases: senders and recipients, refused or written in other letters. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
@@ -51,7 +50,7 @@ export const envelope: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("SenderRefused", { reversePath: "<ann@example.org>" }, "never")(outcome)
       assert.deepStrictEqual(reason(outcome, "SenderRefused").reply.lines, ["not from there"])
     }
@@ -61,7 +60,7 @@ export const envelope: ReadonlyArray<Exchange> = [
     from: "tests/data/test914 (a difference)",
     script: [],
     asks: (client) => client.send({ ...message, from: "invalid" }),
-    then: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
   },
   {
     name: "sends with the null reverse-path",
@@ -74,14 +73,14 @@ export const envelope: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, from: null }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says nothing for a sender with CRLF in it",
     from: "tests/data/test2110",
     script: [],
     asks: (client) => client.send({ ...message, from: "ann@example.org\r\nDATA" }),
-    then: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
   },
   {
     name: "is made for no URL with CRLF in its path",
@@ -89,14 +88,14 @@ export const envelope: ReadonlyArray<Exchange> = [
     options: { endpoint: "smtp://mail.example:25/%0d%0a/931", security: undefined },
     script: [],
     asks: (client) => client.send(message),
-    then: fails("InvalidInput", { what: "the URL" }, "never")
+    finds: fails("InvalidInput", { what: "the URL" }, "never")
   },
   {
     name: "is told that the only recipient is refused",
     from: "tests/data/test916, test3007",
     script: `${begins()}${from}${rcpt("ben@example.net", "501 no such path")}${resets}`,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("RecipientsRefused", { recipients: ["<ben@example.net>"] }, "never")(outcome)
       assert.deepStrictEqual(reason(outcome, "RecipientsRefused").replies.map(({ code }) => code), [501])
     }
@@ -106,56 +105,56 @@ export const envelope: ReadonlyArray<Exchange> = [
     from: "tests/data/test916, test918, test3002 (a difference)",
     script: [],
     asks: (client) => client.send({ ...message, to: [one, "invalid", three] }),
-    then: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
   },
   {
     name: "sends to five recipients",
     from: "tests/data/test917",
     script: `${begins()}${from}${refusing()}${content}${quits}`,
     asks: (client) => Effect.map(client.send(toFive), told),
-    then: gives(became())
+    finds: gives(became())
   },
   {
     name: "sends to nobody where all are to get it and two are refused",
     from: "tests/data/test918",
     script: `${begins()}${from}${refusing(two, four)}${resets}`,
     asks: (client) => client.send({ ...toFive, policy: "all" }),
-    then: fails("RecipientsRefused", { recipients: [`<${two}>`, `<${four}>`] }, "never")
+    finds: fails("RecipientsRefused", { recipients: [`<${two}>`, `<${four}>`] }, "never")
   },
   {
     name: "sends to the others where the first is refused",
     from: "tests/data/test3002",
     script: `${begins()}${from}${refusing(one)}${content}${quits}`,
     asks: (client) => Effect.map(client.send(toFive), told),
-    then: gives(became(one))
+    finds: gives(became(one))
   },
   {
     name: "sends to the others where the last is refused",
     from: "tests/data/test3003",
     script: `${begins()}${from}${refusing(last)}${content}${quits}`,
     asks: (client) => Effect.map(client.send(toFive), told),
-    then: gives(became(last))
+    finds: gives(became(last))
   },
   {
     name: "sends to the others where one in the middle is refused",
     from: "tests/data/test3004",
     script: `${begins()}${from}${refusing(three)}${content}${quits}`,
     asks: (client) => Effect.map(client.send(toFive), told),
-    then: gives(became(three))
+    finds: gives(became(three))
   },
   {
     name: "sends to the one that is not refused",
     from: "tests/data/test3005",
     script: `${begins()}${from}${refusing(one, three, four, last)}${content}${quits}`,
     asks: (client) => Effect.map(client.send(toFive), told),
-    then: gives(became(one, three, four, last))
+    finds: gives(became(one, three, four, last))
   },
   {
     name: "fails when every recipient is refused",
     from: "tests/data/test3006",
     script: `${begins()}${from}${refusing(...five)}${resets}`,
     asks: (client) => client.send(toFive),
-    then: fails("RecipientsRefused", { recipients: five.map((recipient) => `<${recipient}>`) }, "never")
+    finds: fails("RecipientsRefused", { recipients: five.map((recipient) => `<${recipient}>`) }, "never")
   },
   {
     name: "asks for reports",
@@ -170,14 +169,14 @@ export const envelope: ReadonlyArray<Exchange> = [
     `,
     asks: (client) =>
       Effect.map(client.send({ ...message, dsn: { return: "headers", notify: ["success", "failure"] } }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "asks for no reports of a server that offers none",
     from: "tests/data/test3215 (a difference)",
     script: `${begins()}${quits}`,
     asks: (client) => client.send({ ...message, dsn: { return: "headers" } }),
-    then: fails("ExtensionMissing", { extension: "DSN" }, "never")
+    finds: fails("ExtensionMissing", { extension: "DSN" }, "never")
   },
   {
     name: "sends without asking for reports where that may be left out",
@@ -185,21 +184,21 @@ export const envelope: ReadonlyArray<Exchange> = [
     script: `${begins()}${delivers}`,
     asks: (client) =>
       Effect.map(client.send({ ...message, dsn: { return: "headers", notify: "never" }, optional: ["DSN"] }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says no sender beyond ASCII to a server without SMTPUTF8",
     from: "tests/data/test955 (a difference)",
     script: `${begins()}${quits}`,
     asks: (client) => client.send({ ...message, from: "grüße@example.org" }),
-    then: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
+    finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
     name: "says no recipient beyond ASCII to a server without SMTPUTF8",
     from: "tests/data/test956 (a difference)",
     script: `${begins()}${quits}`,
     asks: (client) => client.send({ ...message, to: "jörg@example.net" }),
-    then: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
+    finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
     name: "says the domain of a sender in A-labels",
@@ -212,14 +211,14 @@ export const envelope: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, from: "ann@åäö.se" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says the domain of a recipient in A-labels",
     from: "tests/data/test963, and in place of test960",
     script: `${begins()}${from}${rcpt("ben@xn--4cab6c.se", "250 ok")}${content}${quits}`,
     asks: (client) => Effect.map(client.send({ ...message, to: "ben@åäö.se" }), told),
-    then: gives(["Accepted <ben@xn--4cab6c.se>: 250 taken"])
+    finds: gives(["Accepted <ben@xn--4cab6c.se>: 250 taken"])
   },
   {
     name: "says SMTPUTF8 for a sender beyond ASCII, whose domain is still in A-labels",
@@ -232,7 +231,7 @@ export const envelope: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, from: "Användare@åäö.se" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says SMTPUTF8 for a recipient beyond ASCII, whose domain is still in A-labels",
@@ -245,6 +244,6 @@ export const envelope: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, to: "Stödmottagaren@åäö.se" }), told),
-    then: gives(["Accepted <Stödmottagaren@xn--4cab6c.se>: 250 taken"])
+    finds: gives(["Accepted <Stödmottagaren@xn--4cab6c.se>: 250 taken"])
   }
 ]

@@ -1,5 +1,4 @@
 /** Of curl's cases: passwords and certificates. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Choose, CramMd5, DigestMd5, Login, Mechanism, Ntlm, Plain, type Reason } from "@postern/core"
 import * as SecureRandom from "effect/crypto/SecureRandom"
@@ -100,7 +99,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by PLAIN with a response that AUTH has no room for, after a challenge that is no base64",
@@ -114,7 +113,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "sends no password in the clear",
@@ -122,7 +121,7 @@ export const passwords: ReadonlyArray<Exchange> = [
     options: { credentials },
     script: `${begins("AUTH PLAIN LOGIN")}${quits}`,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("NoUsableMechanism", { offered: ["PLAIN", "LOGIN"] }, "never")(outcome)
       for (const { why } of reason(outcome, "NoUsableMechanism").unusable) assert.include(why, "without verified TLS")
     }
@@ -141,7 +140,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by LOGIN with the user as initial response",
@@ -155,7 +154,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by CRAM-MD5",
@@ -169,7 +168,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by DIGEST-MD5, with quotes in user and realm",
@@ -185,7 +184,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(unvaried(client.send(message)), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "does not go on by DIGEST-MD5 with a server that does not prove the password",
@@ -201,7 +200,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => unvaried(client.send(message)),
-    then: fails("ServerNotVerified", { mechanism: "DIGEST-MD5" }, "never")
+    finds: fails("ServerNotVerified", { mechanism: "DIGEST-MD5" }, "never")
   },
   {
     name: "authenticates by NTLMv1 where it is named, with the response to this challenge",
@@ -220,7 +219,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(unvaried(client.send(message)), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by NTLMv2 with an initial response",
@@ -237,7 +236,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(unvaried(client.send(message)), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "cancels CRAM-MD5 when the challenge is none",
@@ -249,7 +248,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: givesUp("CRAM-MD5")
+    finds: givesUp("CRAM-MD5")
   },
   {
     name: "cancels NTLM when the challenge is none",
@@ -263,7 +262,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: givesUp("NTLM")
+    finds: givesUp("NTLM")
   },
   {
     name: "cancels DIGEST-MD5 when the challenge is none",
@@ -275,7 +274,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: givesUp("DIGEST-MD5")
+    finds: givesUp("DIGEST-MD5")
   },
   ...[CramMd5.cramMd5, DigestMd5.digestMd5].map((mechanism): Exchange => ({
     name: `sends no password by PLAIN after a broken exchange of ${mechanism.name}`,
@@ -287,7 +286,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: givesUp(mechanism.name)
+    finds: givesUp(mechanism.name)
   })),
   {
     name: "sends no password by PLAIN after a broken exchange of NTLM",
@@ -301,7 +300,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: givesUp("NTLM")
+    finds: givesUp("NTLM")
   },
   {
     name: "uses PLAIN before CRAM-MD5 and DIGEST-MD5 in TLS",
@@ -313,7 +312,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "goes on to PLAIN when the server does not do CRAM-MD5",
@@ -327,7 +326,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "acts for somebody else by PLAIN",
@@ -339,7 +338,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "is told that it may not act for somebody else",
@@ -351,7 +350,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("AuthenticationFailed", {}, "never")(outcome)
       assert.deepStrictEqual(attempts(outcome).map(({ outcome, reply }) => [outcome, reply?.code, reply?.lines[0]]), [
         ["refused", 501, "not for them"]
@@ -368,7 +367,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says an empty initial response by EXTERNAL",
@@ -380,6 +379,6 @@ export const passwords: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   }
 ]

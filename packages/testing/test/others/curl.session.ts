@@ -1,5 +1,4 @@
 /** Of curl's cases: how sessions begin, and what they are asked besides taking mail. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Command, Inquiry, Program, type SmtpClient } from "@postern/core"
 import { Effect } from "effect"
@@ -34,7 +33,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "does not send without authentication where EHLO is not known",
@@ -49,7 +48,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: fails("NoUsableMechanism", { offered: [], startTlsOffered: false }, "never")
+    finds: fails("NoUsableMechanism", { offered: [], startTlsOffered: false }, "never")
   },
   {
     name: "does not send without authentication where AUTH is not offered",
@@ -57,7 +56,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { credentials: password("user", "secret") },
     script: `${begins("SIZE")}${quits}`,
     asks: (client) => client.send(message),
-    then: fails("NoUsableMechanism", { offered: [], unusable: [] }, "never")
+    finds: fails("NoUsableMechanism", { offered: [], unusable: [] }, "never")
   },
   {
     name: "says nothing more when replies to what it has not said follow a refusal of STARTTLS",
@@ -69,7 +68,7 @@ export const session: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       assert.strictEqual(reason(outcome, "TlsUnavailable").reply?.code, 454)
     }
   },
@@ -83,7 +82,7 @@ export const session: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send(message),
-    then: fails("ProtocolViolation", { step: "Mail", received: "235 welcome" }, "later")
+    finds: fails("ProtocolViolation", { step: "Mail", received: "235 welcome" }, "later")
   },
   {
     name: "goes on without TLS where it may be done without and is refused",
@@ -95,7 +94,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "asks for a user and is told the mailbox",
@@ -106,7 +105,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: verify("recipient"),
-    then: gives({ certain: true, mailboxes: ["<recipient@example.com>"] })
+    finds: gives({ certain: true, mailboxes: ["<recipient@example.com>"] })
   },
   {
     name: "asks for a user and is told that there are several",
@@ -119,7 +118,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: verify("jones"),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("CommandRefused", { step: "Vrfy" }, "never")(outcome)
       const { code, lines } = reason(outcome, "CommandRefused").reply
       assert.strictEqual(code, 553)
@@ -138,7 +137,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: verify("ben@example.net"),
-    then: gives({ certain: false, mailboxes: [] })
+    finds: gives({ certain: false, mailboxes: [] })
   },
   {
     name: "asks for a user who is unknown",
@@ -149,7 +148,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: verify("recipient"),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("CommandRefused", { step: "Vrfy" }, "never")(outcome)
       assert.strictEqual(reason(outcome, "CommandRefused").reply.code, 550)
     }
@@ -165,7 +164,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: expand("Friends"),
-    then: gives([
+    finds: gives([
       "Jo Jones <jo.jones@example.com>",
       "Lou Jones <lou.jones@example.com>",
       "Kim Jones <kim.jones@example.com>"
@@ -186,7 +185,7 @@ export const session: ReadonlyArray<Exchange> = [
           return yield* Program.send(Command.help)
         })
       ),
-    then: gives(["These are known:", "EHLO HELO MAIL RCPT DATA"])
+    finds: gives(["These are known:", "EHLO HELO MAIL RCPT DATA"])
   },
   {
     name: "says NOOP and RSET",
@@ -206,6 +205,6 @@ export const session: ReadonlyArray<Exchange> = [
           return [noop.lines[0], rset.lines[0]]
         })
       ),
-    then: gives(["OK", "Resetting"])
+    finds: gives(["OK", "Resetting"])
   }
 ]

@@ -1,5 +1,4 @@
 /** Of curl's cases: OAuth tokens. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Choose, type Mechanism } from "@postern/core"
 import { Effect, Redacted } from "effect"
@@ -56,7 +55,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by XOAUTH2 with a token that AUTH has no room for",
@@ -70,7 +69,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by OAUTHBEARER with an initial response",
@@ -82,7 +81,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "authenticates by OAUTHBEARER with a token that AUTH has no room for",
@@ -96,7 +95,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "answers the problem with the token by ^A, and is refused by two replies",
@@ -111,7 +110,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send(message),
-    then: isRefused
+    finds: isRefused
   },
   {
     name: "answers the problem with a token that AUTH has no room for by ^A",
@@ -128,7 +127,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send(message),
-    then: isRefused
+    finds: isRefused
   },
   {
     name: "uses OAUTHBEARER before XOAUTH2",
@@ -140,7 +139,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "uses XOAUTH2 alone where it is told to",
@@ -152,7 +151,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "sends no token in the clear",
@@ -160,6 +159,6 @@ export const tokens: ReadonlyArray<Exchange> = [
     options: { credentials },
     script: `${begins("AUTH OAUTHBEARER XOAUTH2")}${quits}`,
     asks: (client) => client.send(message),
-    then: fails("NoUsableMechanism", { offered: ["OAUTHBEARER", "XOAUTH2"] }, "never")
+    finds: fails("NoUsableMechanism", { offered: ["OAUTHBEARER", "XOAUTH2"] }, "never")
   }
 ]

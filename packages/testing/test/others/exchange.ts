@@ -19,7 +19,7 @@ export interface Exchange {
   /** What the client is asked to do. */
   readonly asks: (client: SmtpClient.SmtpClient["Service"]) => Effect.Effect<unknown, SmtpError.SmtpError, Scope.Scope>
   /** Looks at what came of it. Called with what `asks` gives, or its error. */
-  readonly then: (outcome: Outcome) => void
+  readonly finds: (outcome: Outcome) => void
 }
 
 /** What came of it. */
@@ -80,7 +80,7 @@ export const replayed = (collection: Collection): void => {
       ([, exchange]) =>
         Effect.gen(function*() {
           const scripts = yield* parsed(exchange.script)
-          exchange.then(yield* ScriptedServer.run(scripts, play(exchange)))
+          exchange.finds(yield* ScriptedServer.run(scripts, play(exchange)))
         }).pipe(Effect.provide(VirtualTime.layer()))
     )
 

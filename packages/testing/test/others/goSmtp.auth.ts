@@ -1,5 +1,4 @@
 /** Of the cases of Go's net/smtp: authentication and TLS. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Choose, Mechanism, Plain, type SmtpClient } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
@@ -45,7 +44,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("PLAIN")
+    finds: gives("PLAIN")
   },
   {
     name: "authenticates by PLAIN to act for somebody else",
@@ -57,7 +56,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.open, ({ session }) => session.facts.authenticated),
-    then: gives({ identity: "foo", mechanism: "PLAIN" })
+    finds: gives({ identity: "foo", mechanism: "PLAIN" })
   },
   {
     name: "authenticates by CRAM-MD5, which has no initial response",
@@ -71,7 +70,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("CRAM-MD5")
+    finds: gives("CRAM-MD5")
   },
   {
     name: "does not send a password without TLS, though the server offers PLAIN",
@@ -79,7 +78,7 @@ export const auth: ReadonlyArray<Exchange> = [
     options: { credentials: password("bar", "baz", "foo") },
     script: `${begins("AUTH PLAIN")}${quits}`,
     asks: opens,
-    then: fails("NoUsableMechanism", {
+    finds: fails("NoUsableMechanism", {
       offered: ["PLAIN"],
       unusable: [{ mechanism: "PLAIN", why: "would send the password without verified TLS" }],
       startTlsOffered: false
@@ -91,7 +90,7 @@ export const auth: ReadonlyArray<Exchange> = [
     options: { endpoint: "localhost:25", credentials: password("bar", "baz", "foo") },
     script: `${begins("AUTH PLAIN")}${quits}`,
     asks: opens,
-    then: fails("NoUsableMechanism", { offered: ["PLAIN"] }, "never")
+    finds: fails("NoUsableMechanism", { offered: ["PLAIN"] }, "never")
   },
   {
     name: "does not use PLAIN where only CRAM-MD5 is offered",
@@ -102,7 +101,7 @@ export const auth: ReadonlyArray<Exchange> = [
     },
     script: `${begins("AUTH CRAM-MD5")}${quits}`,
     asks: opens,
-    then: fails("NoUsableMechanism", {
+    finds: fails("NoUsableMechanism", {
       offered: ["CRAM-MD5"],
       unusable: [{ mechanism: "CRAM-MD5", why: "offered, but not among the mechanisms to use" }]
     }, "never")
@@ -113,7 +112,7 @@ export const auth: ReadonlyArray<Exchange> = [
     options: { ...inTls, credentials: password("bar", "baz", "foo") },
     script: [handshake({ _tag: "CertificateRefused", problem: "wrong-name", detail: "it is for attacker.example" })],
     asks: opens,
-    then: fails("CertificateRefused", { problem: "wrong-name" }, "never")
+    finds: fails("CertificateRefused", { problem: "wrong-name" }, "never")
   },
   {
     name: "says AUTH of a mechanism that has nothing to say first without a blank at the end",
@@ -125,7 +124,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("FOOAUTH")
+    finds: gives("FOOAUTH")
   },
   {
     name: "does not take 200 for a success of AUTH",
@@ -137,7 +136,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       assert.include(failure(outcome).problem, "200 some more")
       assert.strictEqual(reason(outcome, "ProtocolViolation").step, "Auth")
     }
@@ -153,7 +152,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { attempts, why } = reason(outcome, "AuthenticationFailed")
       assert.strictEqual(why, "bad credentials")
       assert.deepStrictEqual(attempts.map(({ reply }) => reply?.lines), [["not known", "see help.example"]])
@@ -171,7 +170,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: fails("NoUsableMechanism", { offered: [], startTlsOffered: false }, "never")
+    finds: fails("NoUsableMechanism", { offered: [], startTlsOffered: false }, "never")
   },
   {
     name: "does not say AUTH after HELO",
@@ -187,7 +186,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: fails("NoUsableMechanism", { offered: [] }, "never")
+    finds: fails("NoUsableMechanism", { offered: [] }, "never")
   },
   {
     name: "says EHLO again after STARTTLS, sends, and what was offered before counts no more",
@@ -218,7 +217,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, content: "Subject: test\n\nhowdy!" }), told),
-    then: gives(["Accepted <ben@example.net>: 250 Ok"])
+    finds: gives(["Accepted <ben@example.net>: 250 Ok"])
   },
   {
     name: "does not take a 250 that came before the content for its acceptance",
@@ -236,7 +235,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ends
     ],
     asks: (client) => client.send(message),
-    then: fails("ProtocolViolation", { step: "Content", received: "250 ok" }, "later")
+    finds: fails("ProtocolViolation", { step: "Content", received: "250 ok" }, "later")
   },
   {
     name: "tells what TLS agreed on",
@@ -251,7 +250,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.open, ({ session: { facts: { tls } } }) => [tls?.version, tls?.verifiedBy]),
-    then: gives(["TLSv1.3", "chain"])
+    finds: gives(["TLSv1.3", "chain"])
   },
   {
     name: "is in TLS before the greeting, where TLS comes first",
@@ -268,6 +267,6 @@ export const auth: ReadonlyArray<Exchange> = [
     ],
     asks: (client) =>
       Effect.map(client.open, ({ session: { facts } }) => [facts.tls !== undefined, facts.greeting.lines]),
-    then: gives([true, ["SIGNS"]])
+    finds: gives([true, ["SIGNS"]])
   }
 ]

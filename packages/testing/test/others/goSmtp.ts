@@ -1,5 +1,4 @@
 /** What the tests of Go's net/smtp say. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Capabilities, Command, Inquiry, type Session } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
@@ -36,7 +35,7 @@ const mail: ReadonlyArray<Exchange> = [
           Capabilities.has(capabilities, "DSN"),
           capabilities.size
         ]),
-    then: gives([["LOGIN", "PLAIN"], false, 35_651_584])
+    finds: gives([["LOGIN", "PLAIN"], false, 35_651_584])
   },
   {
     name: "says HELO after EHLO was refused, and uses nothing that its reply offers",
@@ -48,7 +47,7 @@ const mail: ReadonlyArray<Exchange> = [
         ({ session: { facts: { capabilities } } }) =>
           capabilities && [capabilities.extended, capabilities.auth, capabilities.size, capabilities.eightBitMime]
       ),
-    then: gives([false, [], undefined, false])
+    finds: gives([false, [], undefined, false])
   },
   {
     name: "ends in good order where HELO is refused, too",
@@ -62,7 +61,7 @@ const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.open,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { reply, step } = reason(outcome, "CommandRefused")
       assert.deepStrictEqual([step, reply.code, reply.lines], ["Ehlo", 502, ["what?"]])
     }
@@ -72,7 +71,7 @@ const mail: ReadonlyArray<Exchange> = [
     from: "TestSendMail, TestHello (4)",
     script: `${beginsWithHelo}${delivers}`,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says RSET, NOOP and VRFY after HELO",
@@ -92,7 +91,7 @@ const mail: ReadonlyArray<Exchange> = [
         yield* session.send(Command.noop)
         return yield* Inquiry.verify(session, "ann@example.org")
       })),
-    then: gives({ certain: true, mailboxes: ["she is known"] })
+    finds: gives({ certain: true, mailboxes: ["she is known"] })
   },
   {
     name: "does not say STARTTLS where it is not offered",
@@ -100,7 +99,7 @@ const mail: ReadonlyArray<Exchange> = [
     options: { security: "startTls" },
     script: `${beginsWithHelo}${quits}`,
     asks: (client) => client.open,
-    then: fails("TlsUnavailable", { reply: undefined }, "never")
+    finds: fails("TlsUnavailable", { reply: undefined }, "never")
   },
   {
     name: "does not go on in plain text where STARTTLS is refused",
@@ -112,7 +111,7 @@ const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.send(message),
-    then: (outcome) => assert.strictEqual(reason(outcome, "TlsUnavailable").reply?.code, 502)
+    finds: (outcome) => assert.strictEqual(reason(outcome, "TlsUnavailable").reply?.code, 502)
   },
   {
     name: "connects to nobody with a name in EHLO that holds commands",
@@ -120,7 +119,7 @@ const mail: ReadonlyArray<Exchange> = [
     options: { domain: "client.example>\n\rDATA\r\nInjected\r\n.\r\nQUIT\r\n" },
     script: [],
     asks: (client) => client.open,
-    then: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
+    finds: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
   },
   {
     name: "is told that MAIL wants authentication",
@@ -131,7 +130,7 @@ const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send(message),
-    then: fails("AuthenticationRequired", { step: "Mail" }, "never")
+    finds: fails("AuthenticationRequired", { step: "Mail" }, "never")
   },
   {
     name: "takes 252 to VRFY for an answer that is not certain, and 250 for one that is",
@@ -150,7 +149,7 @@ const mail: ReadonlyArray<Exchange> = [
           yield* Inquiry.verify(session, "ben@example.net")
         ]
       })),
-    then: gives([
+    finds: gives([
       { certain: false, mailboxes: [] },
       { certain: true, mailboxes: ["he is known"] }
     ])
@@ -160,21 +159,21 @@ const mail: ReadonlyArray<Exchange> = [
     from: "TestBasic (VRFY with CRLF)",
     script: `${begins()}${quits}`,
     asks: (client) => client.use((session) => Inquiry.verify(session, `ben@example.net${injected}`)),
-    then: fails("InvalidInput", { what: "the argument of VRFY" }, "never")
+    finds: fails("InvalidInput", { what: "the argument of VRFY" }, "never")
   },
   {
     name: "connects to nobody with a sender that holds commands",
     from: "TestBasic (MAIL with CRLF)",
     script: [],
     asks: (client) => client.send({ ...message, from: `ann@example.org${injected}` }),
-    then: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
   },
   {
     name: "connects to nobody with a recipient that holds commands",
     from: "TestBasic (RCPT with CRLF), TestSendMail (recipient with CRLF)",
     script: [],
     asks: (client) => client.send({ ...message, to: ["cat@example.com", `ben@example.net${injected}`] }),
-    then: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
   },
   {
     name: "doubles a dot at the beginning of a line, and ends the last line",
@@ -200,21 +199,21 @@ const mail: ReadonlyArray<Exchange> = [
         client.send({ ...message, content: "Subject: dots\n\nLine 1\n.A dot leads this line .\nGoodbye." }),
         told
       ),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "names no extension that is not offered",
     from: "TestExtensions/ehlo",
     script: `${begins("HELP")}${delivers}`,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "does not say BODY=8BITMIME of content that is ASCII",
     from: "TestExtensions/ehlo 8bitmime",
     script: `${begins("8BITMIME")}${delivers}`,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   ...[["SMTPUTF8"], ["SIZE 35651584", "8BITMIME", "SMTPUTF8"]].map((extensions): Exchange => ({
     name: `says SMTPUTF8 for an address with characters beyond ASCII (${extensions.join(", ")})`,
@@ -227,7 +226,7 @@ const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send({ ...message, from: "ann+📧@example.org" }),
-    then: (outcome) => assert.deepStrictEqual(reason(outcome, "RecipientsRefused").recipients, ["<ben@example.net>"])
+    finds: (outcome) => assert.deepStrictEqual(reason(outcome, "RecipientsRefused").recipients, ["<ben@example.net>"])
   })),
   {
     name: "does not take a line without a code within a reply",
@@ -243,7 +242,7 @@ const mail: ReadonlyArray<Exchange> = [
       ends
     ],
     asks: (client) => client.send(message),
-    then: fails("ProtocolViolation", { step: "Rcpt" }, "later")
+    finds: fails("ProtocolViolation", { step: "Rcpt" }, "later")
   },
   {
     name: "tells all lines of a refusal, and its status once",
@@ -258,7 +257,7 @@ const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       const [reply] = reason(outcome, "RecipientsRefused").replies
       assert.deepStrictEqual([reply?.code, reply?.status, reply?.lines.length], [550, {
         class: 5,

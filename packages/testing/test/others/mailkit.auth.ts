@@ -1,5 +1,4 @@
 /** Of MailKit's cases: authentication. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Choose, DigestMd5, Login, Mechanism, Plain, type SmtpClient } from "@postern/core"
 import { Effect } from "effect"
@@ -39,7 +38,7 @@ const login = `
   C: cGFzc3dvcmQ=
 `
 
-const hides = (...secrets: ReadonlyArray<string>): Exchange["then"] => (outcome) => {
+const hides = (...secrets: ReadonlyArray<string>): Exchange["finds"] => (outcome) => {
   if (outcome._tag === "Fails") throw outcome.error
   assert.isString(outcome.value)
   const text = String(outcome.value)
@@ -58,7 +57,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("PLAIN")
+    finds: gives("PLAIN")
   },
   {
     name: "keeps the user name and the password of PLAIN out of the log",
@@ -70,7 +69,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: logged,
-    then: hides(plain, "password")
+    finds: hides(plain, "password")
   },
   {
     name: "answers both prompts of LOGIN",
@@ -81,7 +80,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("LOGIN")
+    finds: gives("LOGIN")
   },
   {
     name: "keeps the user name and the password of LOGIN out of the log",
@@ -92,7 +91,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: logged,
-    then: hides("dXNlcm5hbWU=", "cGFzc3dvcmQ=", "\"password\"")
+    finds: hides("dXNlcm5hbWU=", "cGFzc3dvcmQ=", "\"password\"")
   },
   {
     name: "tries no other mechanism after 535",
@@ -104,7 +103,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { attempts, why: judged } = reason(outcome, "AuthenticationFailed")
       assert.deepStrictEqual([judged, attempts.length, failure(outcome).retry], ["bad credentials", 1, "never"])
     }
@@ -119,7 +118,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { attempts, why: judged } = reason(outcome, "AuthenticationFailed")
       assert.strictEqual(judged, "no mechanism worked")
       assert.deepStrictEqual(attempts.map((one) => [one.mechanism, one.reply?.code]), [["LOGIN", 534]])
@@ -137,7 +136,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("LOGIN")
+    finds: gives("LOGIN")
   },
   {
     name: "takes no X-EXPS for AUTH",
@@ -145,7 +144,7 @@ export const auth: ReadonlyArray<Exchange> = [
     options: { ...inTls, credentials },
     script: `${beginsInTls("X-EXPS LOGIN PLAIN")}${quits}`,
     asks: opens,
-    then: fails("NoUsableMechanism", { offered: [] }, "never")
+    finds: fails("NoUsableMechanism", { offered: [] }, "never")
   },
   {
     name: "cancels by `*` where the server's challenge cannot be answered",
@@ -159,7 +158,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { attempts, why: judged } = reason(outcome, "AuthenticationFailed")
       assert.deepStrictEqual([judged, attempts.map((one) => one.outcome)], ["exchange broken", ["cancelled"]])
     }
@@ -195,7 +194,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: fails("ServerNotVerified", { mechanism: "DIGEST-MD5" }, "never")
+    finds: fails("ServerNotVerified", { mechanism: "DIGEST-MD5" }, "never")
   },
   {
     name: "sends PLAIN in plain text where the mechanism is named",
@@ -207,7 +206,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("PLAIN")
+    finds: gives("PLAIN")
   },
   {
     name: "waits for a challenge with a response that is too long for the line",
@@ -225,7 +224,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("PLAIN")
+    finds: gives("PLAIN")
   },
   {
     name: "is told that MAIL wants authentication, and clears the transaction",
@@ -236,7 +235,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send(message),
-    then: fails("AuthenticationRequired", { step: "Mail" }, "never")
+    finds: fails("AuthenticationRequired", { step: "Mail" }, "never")
   },
   ...["503 bad sequence", "550 5.1.0 not now"].map((reply): Exchange => ({
     name: `is told why MAIL was refused, and leaves the connection where RSET is answered by ${reply.slice(0, 3)}`,
@@ -253,7 +252,7 @@ export const auth: ReadonlyArray<Exchange> = [
         client.open,
         ({ send, usable }) => Effect.zip(Effect.map(why(send(message)), (error) => error?.reason._tag), usable)
       ),
-    then: gives(["AuthenticationRequired", false])
+    finds: gives(["AuthenticationRequired", false])
   })),
   {
     name: "is told why MAIL was refused, though the server hangs up at RSET",
@@ -269,6 +268,6 @@ export const auth: ReadonlyArray<Exchange> = [
         client.open,
         ({ send, usable }) => Effect.zip(Effect.map(why(send(message)), (error) => error?.reason._tag), usable)
       ),
-    then: gives(["AuthenticationRequired", false])
+    finds: gives(["AuthenticationRequired", false])
   }
 ]

@@ -1,5 +1,4 @@
 /** Of MailKit's cases: transactions. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Reply, type SmtpClient } from "@postern/core"
 import { Effect } from "effect"
@@ -78,7 +77,7 @@ export const mail: ReadonlyArray<Exchange> = [
         client.open,
         ({ send }) => Effect.forEach([1, 2, 3, 4], () => Effect.map(send(message), ({ reply }) => Reply.render(reply)))
       ),
-    then: gives([1, 2, 3, 4].map((n) => `250 2.0.0 1Yat1n00V ${n} accepted for delivery`))
+    finds: gives([1, 2, 3, 4].map((n) => `250 2.0.0 1Yat1n00V ${n} accepted for delivery`))
   },
   {
     name: "names every recipient, one after the other, where PIPELINING is not offered",
@@ -99,21 +98,21 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends({ ...message, to: ["to@example.net", "cc@example.net", "bcc@example.net"] }),
-    then: gives(["to", "cc", "bcc"].map((name) => `Accepted <${name}@example.net>: 250 taken`))
+    finds: gives(["to", "cc", "bcc"].map((name) => `Accepted <${name}@example.net>: 250 taken`))
   },
   {
     name: "connects to nobody with a message for nobody",
     from: "TestSendWithoutSenderOrRecipients",
     script: [],
     asks: (client) => client.send({ ...message, to: [] }),
-    then: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
   },
   {
     name: "says BODY=8BITMIME of content beyond ASCII",
     from: "TestEightBitMime",
     script: `${begins("8BITMIME")}${transaction("<ann@example.org> BODY=8BITMIME", "<ben@example.net>")}${quits}`,
     asks: sends(eightBit),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says SMTPUTF8 and BODY=8BITMIME for mailboxes and content beyond ASCII",
@@ -122,7 +121,7 @@ export const mail: ReadonlyArray<Exchange> = [
       transaction("<úßerñame@example.com> BODY=8BITMIME SMTPUTF8", "<úßerñame@example.com>")
     }${quits}`,
     asks: sends({ from: "úßerñame@example.com", to: "úßerñame@example.com", content: body }),
-    then: gives(["Accepted <úßerñame@example.com>: 250 taken"])
+    finds: gives(["Accepted <úßerñame@example.com>: 250 taken"])
   },
   {
     name: "sends nothing from a mailbox beyond ASCII where SMTPUTF8 is not offered",
@@ -130,7 +129,7 @@ export const mail: ReadonlyArray<Exchange> = [
     options: { without: ["SMTPUTF8"] },
     script: `${begins("8BITMIME", "SMTPUTF8")}${quits}`,
     asks: sends({ from: "úßerñame@example.com", to: "úßerñame@example.com", content: body }),
-    then: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
+    finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
     name: "sends what is binary in one BDAT, untouched",
@@ -148,7 +147,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends({ ...message, binary: true, content: body.replaceAll("\n", "\r\n") }),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "writes MAIL, RCPT and DATA together where PIPELINING is offered",
@@ -168,7 +167,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends(eightBit),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "is told that the sender is refused, and sends the next message on the same connection",
@@ -183,7 +182,7 @@ export const mail: ReadonlyArray<Exchange> = [
     asks: (client) =>
       Effect.flatMap(client.open, ({ send }) => Effect.zip(why(send(message)), Effect.map(send(message), told)))
         .pipe(Effect.map(([error, sent]) => [error?.problem, error?.retry, sent])),
-    then: gives(["the sender <ann@example.org> was refused: 550 5.1.0 not available", "never", delivered])
+    finds: gives(["the sender <ann@example.org> was refused: 550 5.1.0 not available", "never", delivered])
   },
   {
     name: "is told that the sender is refused, though the server hangs up at RSET",
@@ -198,7 +197,7 @@ export const mail: ReadonlyArray<Exchange> = [
       Effect.flatMap(client.open, ({ send, usable }) => Effect.zip(why(send(message)), usable)).pipe(
         Effect.map(([error, usable]) => [error?.reason._tag, usable])
       ),
-    then: gives(["SenderRefused", false])
+    finds: gives(["SenderRefused", false])
   },
   {
     name: "does not say DATA where the only recipient is refused",
@@ -210,7 +209,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: sends(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       const { recipients, replies } = reason(outcome, "RecipientsRefused")
       assert.deepStrictEqual([recipients, replies.map(Reply.render)], [["<ben@example.net>"], [
         "550 5.1.0 not available"
@@ -231,7 +230,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: sends(message),
-    then: (outcome) =>
+    finds: (outcome) =>
       assert.deepStrictEqual(reason(outcome, "RecipientsRefused").replies.map(Reply.render), [
         "550 5.1.0 not available"
       ])
@@ -251,7 +250,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends(message),
-    then: fails("RecipientsRefused", { recipients: ["<ben@example.net>"] }, "never")
+    finds: fails("RecipientsRefused", { recipients: ["<ben@example.net>"] }, "never")
   },
   {
     name: "asks for reports: RET, ENVID, NOTIFY and ORCPT",
@@ -267,7 +266,7 @@ export const mail: ReadonlyArray<Exchange> = [
       to: { mailbox: "ben@example.net", originalRecipient: "ben@example.net" },
       dsn: { return: "headers", envelopeId: "QQ314159@example.org", notify: ["success", "failure", "delay"] }
     }),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "writes + and = of an ENVID in hexadecimal, and domains in A-labels",
@@ -283,14 +282,14 @@ export const mail: ReadonlyArray<Exchange> = [
       to: "ben@名がドメイン.com",
       dsn: { return: "full", envelopeId: "123456789+=abc@example.org", notify: "never" }
     }),
-    then: gives(["Accepted <ben@xn--v8jxj3d1dzdz08w.com>: 250 taken"])
+    finds: gives(["Accepted <ben@xn--v8jxj3d1dzdz08w.com>: 250 taken"])
   },
   {
     name: "connects to nobody with an ENVID beyond ASCII",
     from: "TestDeliveryStatusNotificationWithHexEncode (ENVID)",
     script: [],
     asks: sends({ ...message, dsn: { envelopeId: "123456789+=abc@名がドメイン.com" } }),
-    then: fails("InvalidInput", { what: "\"dsn.envelopeId\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"dsn.envelopeId\" of the envelope" }, "never")
   },
   {
     name: "says REQUIRETLS of the message that asks for it, and not of the next",
@@ -304,14 +303,14 @@ export const mail: ReadonlyArray<Exchange> = [
         client.open,
         ({ send }) => Effect.forEach([true, false], (requireTls) => Effect.map(send({ ...eightBit, requireTls }), told))
       ),
-    then: gives([delivered, delivered])
+    finds: gives([delivered, delivered])
   },
   {
     name: "sends nothing that requires TLS where there is none, though REQUIRETLS is offered",
     from: "TestRequireTls (which has no TLS)",
     script: `${begins("8BITMIME", "REQUIRETLS")}${quits}`,
     asks: sends({ ...eightBit, requireTls: true }),
-    then: fails("ExtensionMissing", { extension: "REQUIRETLS" }, "never")
+    finds: fails("ExtensionMissing", { extension: "REQUIRETLS" }, "never")
   },
   {
     name: "doubles the dot of every line that begins with one, and of no other",
@@ -337,6 +336,6 @@ export const mail: ReadonlyArray<Exchange> = [
       ...message,
       content: "Subject: dots...\n\n... begins with three.\nhas some. within\n. and so does this\n.\n"
     }),
-    then: gives(delivered)
+    finds: gives(delivered)
   }
 ]

@@ -1,5 +1,4 @@
 /** Of MailKit's cases: how sessions begin, what is asked in them, and what replies look like. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Command, Inquiry, Reply, type SmtpClient } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
@@ -23,7 +22,7 @@ const calls = (name: string, from: string, given: string, said: string): Exchang
     ${quits}
   `,
   asks: opens,
-  then: gives(undefined)
+  finds: gives(undefined)
 })
 
 const notItself = (name: string, from: string, domain: string): Exchange => ({
@@ -32,7 +31,7 @@ const notItself = (name: string, from: string, domain: string): Exchange => ({
   options: { domain },
   script: [],
   asks: opens,
-  then: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
+  finds: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
 })
 
 /** Asks VRFY, and gets these octets. */
@@ -50,7 +49,7 @@ const verifies = (name: string, from: string, octets: Uint8Array | string, lines
     ends
   ],
   asks: (client) => client.use((session) => Effect.map(Inquiry.verify(session, "ann"), ({ mailboxes }) => mailboxes)),
-  then: gives(lines)
+  finds: gives(lines)
 })
 
 /** Leaves at a reply that is none. */
@@ -66,7 +65,7 @@ const leaves = (line: string, from: string): Exchange => ({
     ends
   ],
   asks: (client) => client.use((session) => Inquiry.verify(session, "ann")),
-  then: fails("ProtocolViolation", { step: "Vrfy" }, "later")
+  finds: fails("ProtocolViolation", { step: "Vrfy" }, "later")
 })
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => `this is line ${i} of a reply that is long`)
@@ -114,7 +113,7 @@ export const session: ReadonlyArray<Exchange> = [
         capabilities?.domain,
         Object.keys(capabilities?.keywords ?? {})
       ]),
-    then: gives([false, "mail.example", []])
+    finds: gives([false, "mail.example", []])
   },
   {
     name: "is told the code where EHLO and HELO are refused",
@@ -128,7 +127,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => assert.strictEqual(Reply.render(reason(outcome, "CommandRefused").reply), "504 not known")
+    finds: (outcome) => assert.strictEqual(Reply.render(reason(outcome, "CommandRefused").reply), "504 not known")
   },
   {
     name: "does not go on in plain text where HELO leaves STARTTLS unoffered",
@@ -143,14 +142,14 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: fails("TlsUnavailable", { reply: undefined }, "never")
+    finds: fails("TlsUnavailable", { reply: undefined }, "never")
   },
   {
     name: "is told that the connection was lost by a server that greets with 221 and closes",
     from: "TestServiceNotReady",
     script: [says("221 not ready"), hears("EHLO client.example"), ends],
     asks: opens,
-    then: fails("ConnectionLost", { step: "Ehlo" }, "now")
+    finds: fails("ConnectionLost", { step: "Ehlo" }, "now")
   },
   ...([
     ["wrong-name", "it is for other.example"],
@@ -163,7 +162,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: inTls,
     script: [handshake({ _tag: "CertificateRefused", problem, detail })],
     asks: opens,
-    then: fails("CertificateRefused", { problem, detail }, "never")
+    finds: fails("CertificateRefused", { problem, detail }, "never")
   })),
   {
     name: "is told that a server which should speak TLS first does not",
@@ -171,7 +170,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: inTls,
     script: [handshake({ _tag: "NotTls", firstBytes: latin1("220 mail.example ESMTP\r\n") })],
     asks: opens,
-    then: fails("TlsModeMismatch", { mode: "tls", use: "startTls" }, "now")
+    finds: fails("TlsModeMismatch", { mode: "tls", use: "startTls" }, "now")
   },
   {
     name: "asks for STARTTLS by itself on port 25, and does not go on without",
@@ -179,7 +178,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { security: "auto" },
     script: `${begins()}${quits}`,
     asks: opens,
-    then: fails("TlsUnavailable", { reply: undefined }, "never")
+    finds: fails("TlsUnavailable", { reply: undefined }, "never")
   },
   {
     name: "begins with TLS by itself on port 465",
@@ -190,7 +189,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives(undefined)
+    finds: gives(undefined)
   },
   {
     name: "goes on in plain text where that was allowed and STARTTLS is not offered",
@@ -198,7 +197,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { security: "startTlsIfOffered" },
     script: `${begins()}${quits}`,
     asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls),
-    then: gives(undefined)
+    finds: gives(undefined)
   },
   {
     name: "reads replies that come octet by octet",
@@ -216,7 +215,7 @@ export const session: ReadonlyArray<Exchange> = [
         capabilities?.size,
         capabilities?.eightBitMime
       ]),
-    then: gives([36_700_160, true])
+    finds: gives([36_700_160, true])
   },
   {
     name: "asks who a user is and who is on a list, and gets each line as it was said",
@@ -234,14 +233,14 @@ export const session: ReadonlyArray<Exchange> = [
       client.use((session) =>
         Effect.all([Inquiry.verify(session, "Smith"), Inquiry.expand(session, "Example-People")])
       ),
-    then: gives([{ certain: true, mailboxes: ["Fred Smith <Smith@USC-ISIF.ARPA>"] }, people])
+    finds: gives([{ certain: true, mailboxes: ["Fred Smith <Smith@USC-ISIF.ARPA>"] }, people])
   },
   {
     name: "does not say VRFY or EXPN of two lines",
     from: "TestArgumentExceptions",
     script: `${begins()}${quits}`,
     asks: (client) => client.use((session) => Inquiry.expand(session, "line1\r\nline2")),
-    then: fails("InvalidInput", { what: "the argument of EXPN" }, "never")
+    finds: fails("InvalidInput", { what: "the argument of EXPN" }, "never")
   },
   {
     name: "keeps the session when NOOP is refused",
@@ -261,7 +260,7 @@ export const session: ReadonlyArray<Exchange> = [
           return [Reply.render(first), second?.problem]
         })
       ),
-    then: gives(["250 2.0.0 OK", "NOOP was refused: 503 bad sequence"])
+    finds: gives(["250 2.0.0 OK", "NOOP was refused: 503 bad sequence"])
   },
   ...["XXX nonsense", "0 nonsense", "01 nonsense", "012 nonsense", "1234 nonsense"].map((line) =>
     leaves(line, "SmtpStreamTests.TestReadResponseInvalidStatusCode")
@@ -278,7 +277,7 @@ export const session: ReadonlyArray<Exchange> = [
       ends
     ],
     asks: (client) => client.send(message),
-    then: fails("ProtocolViolation", { step: "Mail" }, "later")
+    finds: fails("ProtocolViolation", { step: "Mail" }, "later")
   },
   ...[0, 1, 2, 3, 4].map((octets) => {
     const lines = acrossTheBoundary(octets)
@@ -305,6 +304,6 @@ export const session: ReadonlyArray<Exchange> = [
       { _tag: "Ends", problem: { _tag: "Broken", code: "EPIPE", detail: "broken pipe" } }
     ],
     asks: (client) => client.use((session) => Inquiry.verify(session, "ann")),
-    then: fails("ConnectionLost", { step: "Vrfy" }, "now")
+    finds: fails("ConnectionLost", { step: "Vrfy" }, "now")
   }
 ]

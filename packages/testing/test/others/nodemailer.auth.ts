@@ -1,5 +1,4 @@
 /** Of nodemailer's cases: authentication. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Choose, Mechanism, Plain, type SmtpClient } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
@@ -54,7 +53,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives({ identity: "testuser", mechanism: "PLAIN" })
+    finds: gives({ identity: "testuser", mechanism: "PLAIN" })
   },
   {
     name: "logs in and sends",
@@ -66,7 +65,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${delivers}
     `,
     asks: (client) => Effect.map(client.send(message), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "is told 535 of a wrong password",
@@ -78,7 +77,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { attempts, why } = reason(outcome, "AuthenticationFailed")
       assert.deepStrictEqual([why, attempts.map(({ reply }) => reply?.code)], ["bad credentials", [535]])
       assert.strictEqual(failure(outcome).retry, "never")
@@ -90,7 +89,7 @@ export const auth: ReadonlyArray<Exchange> = [
     options: { ...inTls, credentials: password("testuser", "") },
     script: `${beginsInTls("AUTH PLAIN XOAUTH2")}${quits}`,
     asks: opens,
-    then: fails("InvalidInput", { what: "the credentials" }, "never")
+    finds: fails("InvalidInput", { what: "the credentials" }, "never")
   },
   {
     name: "sends nothing without the credentials that it was given",
@@ -98,7 +97,7 @@ export const auth: ReadonlyArray<Exchange> = [
     options: { ...inTls, credentials: password("zzz", "secret") },
     script: `${beginsInTls("PIPELINING")}${quits}`,
     asks: (client) => client.send(message),
-    then: fails("NoUsableMechanism", { offered: [] }, "never")
+    finds: fails("NoUsableMechanism", { offered: [] }, "never")
   },
   {
     name: "sends PLAIN in plain text where the mechanism is named",
@@ -113,7 +112,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives({ identity: "testuser", mechanism: "PLAIN" })
+    finds: gives({ identity: "testuser", mechanism: "PLAIN" })
   },
   {
     name: "logs in by XOAUTH2",
@@ -125,7 +124,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives({ identity: "testuser", mechanism: "XOAUTH2" })
+    finds: gives({ identity: "testuser", mechanism: "XOAUTH2" })
   },
   {
     name: "answers the challenge that refuses a token by an empty line, and tells what was in it",
@@ -137,7 +136,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { attempts, why } = reason(outcome, "AuthenticationFailed")
       assert.deepStrictEqual([why, attempts.length, attempts[0]?.reply?.code], ["bad credentials", 1, 535])
       assert.include(attempts[0]?.detail, "401")
@@ -155,7 +154,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives({ identity: "testuser", mechanism: "XOAUTH2" })
+    finds: gives({ identity: "testuser", mechanism: "XOAUTH2" })
   },
   {
     name: "ends it when no other token can be had",
@@ -170,7 +169,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => assert.include(failure(outcome).problem, "the refresh token is not known")
+    finds: (outcome) => assert.include(failure(outcome).problem, "the refresh token is not known")
   },
   {
     name: "ends it when the new token is refused, too",
@@ -184,7 +183,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       const { attempts, why } = reason(outcome, "AuthenticationFailed")
       assert.deepStrictEqual([why, attempts.length], ["bad credentials", 2])
     }
@@ -203,7 +202,7 @@ export const auth: ReadonlyArray<Exchange> = [
     },
     script: `${beginsInTls("AUTH PLAIN XOAUTH2")}${quits}`,
     asks: opens,
-    then: (outcome) => assert.include(failure(outcome).problem, "there is no token")
+    finds: (outcome) => assert.include(failure(outcome).problem, "there is no token")
   },
   {
     name: "is told that the connection was lost in AUTH",
@@ -218,6 +217,6 @@ export const auth: ReadonlyArray<Exchange> = [
       ends
     ],
     asks: (client) => client.send(message),
-    then: fails("ConnectionLost", { step: "Auth" }, "now")
+    finds: fails("ConnectionLost", { step: "Auth" }, "now")
   }
 ]

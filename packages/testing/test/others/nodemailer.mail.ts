@@ -1,5 +1,4 @@
 /** Of nodemailer's cases: transactions. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import type { SmtpClient } from "@postern/core"
 import { Reply } from "@postern/core"
@@ -62,7 +61,7 @@ const takes = (form: string, from: string, content: SmtpClient.Message["content"
     ends
   ],
   asks: sends({ ...message, content }),
-  then: gives(delivered)
+  finds: gives(delivered)
 })
 
 const octets = new TextEncoder().encode(repeated)
@@ -102,7 +101,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends(three),
-    then: gives([
+    finds: gives([
       "Accepted <test1@valid.example>: 250 OK: queued",
       "Refused <test2@invalid.example>: 550 not here",
       "Accepted <test3@valid.example>: 250 OK: queued"
@@ -127,7 +126,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends(three),
-    then: gives([
+    finds: gives([
       "Accepted <test1@valid.example>: 250 OK: queued",
       "Refused <test2@invalid.example>: 550 not here",
       "Accepted <test3@valid.example>: 250 OK: queued"
@@ -148,7 +147,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: sends({ ...message, to: ["test1@invalid.example", "test2@invalid.example"] }),
-    then: (outcome) => {
+    finds: (outcome) => {
       const { recipients, replies } = reason(outcome, "RecipientsRefused")
       assert.deepStrictEqual(recipients, ["<test1@invalid.example>", "<test2@invalid.example>"])
       assert.deepStrictEqual(replies.map(Reply.render), ["550 not 1", "550 not 2"])
@@ -159,14 +158,14 @@ export const mail: ReadonlyArray<Exchange> = [
     from: "smtp-connection-test: should send multiple messages",
     script: `${begins()}${delivers.slice(0, delivers.indexOf("C: QUIT"))}${delivers}`,
     asks: sendsAll(message, message),
-    then: gives(["250 taken", "250 taken"])
+    finds: gives(["250 taken", "250 taken"])
   },
   {
     name: "sends nothing larger than the server takes",
     from: "smtp-connection-test: should reject too large SIZE arguments",
     script: `${begins("SIZE 102400")}${quits}`,
     asks: (client) => client.send({ ...message, content: { stream: Stream.make(octets), size: 1024 * 1024 } }),
-    then: fails("TooLarge", { size: 1024 * 1024, limit: 102_400, reply: undefined }, "never")
+    finds: fails("TooLarge", { size: 1024 * 1024, limit: 102_400, reply: undefined }, "never")
   },
   ...["552 5.3.4 too large", "452 4.3.1 no room for it"].map((reply): Exchange => ({
     name: `is told at MAIL that there is no room for the size declared (${reply.slice(0, 3)})`,
@@ -177,7 +176,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send({ ...message, content: { stream: Stream.make(octets), size: 70 * 1024 } }),
-    then: (outcome) => {
+    finds: (outcome) => {
       const { problem, retry } = failure(outcome)
       assert.strictEqual(retry, reply.startsWith("4") ? "later" : "never")
       assert.include(problem, reply)
@@ -201,7 +200,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ...message,
       content: { stream: Stream.make(new TextEncoder().encode(message.content)), size: message.content.length }
     }),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "hears of each recipient behind the content in LMTP",
@@ -228,7 +227,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends(three),
-    then: gives([
+    finds: gives([
       "Deferred <test1@valid.example>: 450 <test1@valid.example> not now",
       "Refused <test2@invalid.example>: 550 not here",
       "Accepted <test3@valid.example>: 250 <test3@valid.example> taken"
@@ -252,21 +251,21 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends({ ...message, to: "test3õ@valid.example", content: "Subject: hello\n\nõõõõ\n" }),
-    then: gives(["Accepted <test3õ@valid.example>: 250 taken"])
+    finds: gives(["Accepted <test3õ@valid.example>: 250 taken"])
   },
   {
     name: "sends no content beyond ASCII where 8BITMIME is not offered",
     from: "smtp-connection-test: should receive error for 8-bit content without 8BITMIME declaration",
     script: `${begins()}${quits}`,
     asks: sends({ ...message, content: "Subject: hello\n\nõõõõ\n" }),
-    then: fails("ExtensionMissing", { extension: "8BITMIME" }, "never")
+    finds: fails("ExtensionMissing", { extension: "8BITMIME" }, "never")
   },
   {
     name: "connects to nobody with a recipient that has a line end in it",
     from: "smtp-connection-test: should return error for invalidly formatted recipients",
     script: [],
     asks: sends({ ...message, to: ["ben@example.net", "\"address\r\n with folding\"@example.net"] }),
-    then: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
   },
   {
     name: "is told that the sender is refused",
@@ -277,7 +276,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: sends(message),
-    then: fails("SenderRefused", { reversePath: "<ann@example.org>" }, "never")
+    finds: fails("SenderRefused", { reversePath: "<ann@example.org>" }, "never")
   },
   takes("text", "smtp-connection-test: should send message string", repeated),
   takes("octets", "smtp-connection-test: should send message buffer", octets),
@@ -306,7 +305,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: sends({ ...message, requireTls: true, dsn: { return: "headers", envelopeId: "test-envelope-id" } }),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   ...[undefined, false].map((requireTls): Exchange => ({
     name: `does not say REQUIRETLS of a message that does not ask for it (${String(requireTls)})`,
@@ -314,7 +313,7 @@ export const mail: ReadonlyArray<Exchange> = [
     options: inTls,
     script: `${beginsInTls("REQUIRETLS")}${delivers}`,
     asks: sends({ ...message, requireTls }),
-    then: gives(delivered)
+    finds: gives(delivered)
   })),
   {
     name: "says no MAIL where REQUIRETLS is asked for and not offered",
@@ -322,14 +321,14 @@ export const mail: ReadonlyArray<Exchange> = [
     options: inTls,
     script: `${beginsInTls("DSN")}${quits}`,
     asks: sends({ ...message, requireTls: true }),
-    then: fails("ExtensionMissing", { extension: "REQUIRETLS" }, "never")
+    finds: fails("ExtensionMissing", { extension: "REQUIRETLS" }, "never")
   },
   {
     name: "says no MAIL where REQUIRETLS is asked for without TLS",
     from: "requiretls-test: response-action discipline",
     script: `${begins("REQUIRETLS")}${quits}`,
     asks: sends({ ...message, requireTls: true }),
-    then: fails("ExtensionMissing", { extension: "REQUIRETLS" }, "never")
+    finds: fails("ExtensionMissing", { extension: "REQUIRETLS" }, "never")
   },
   {
     name: "may send again when the server closes while the content is asked for",
@@ -343,7 +342,7 @@ export const mail: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: sends(message),
-    then: fails("ConnectionLost", { step: "Data" }, "now")
+    finds: fails("ConnectionLost", { step: "Data" }, "now")
   },
   {
     name: "is in doubt when the server closes behind the content",
@@ -359,7 +358,7 @@ export const mail: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: sends(message),
-    then: fails("InDoubt", { recipients: ["<ben@example.net>"] }, "in doubt")
+    finds: fails("InDoubt", { recipients: ["<ben@example.net>"] }, "in doubt")
   },
   {
     name: "sends each message to its end, though some are refused",
@@ -375,7 +374,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: sendsAll(message, message, message),
-    then: gives(["SenderRefused", "250 taken", "SenderRefused"])
+    finds: gives(["SenderRefused", "250 taken", "SenderRefused"])
   },
   {
     name: "goes on with another connection when the server closed the first between two messages",
@@ -387,7 +386,7 @@ export const mail: ReadonlyArray<Exchange> = [
       `${begins()}${delivers}`
     ],
     asks: sendsAll(message, message),
-    then: gives(["250 taken", "250 taken"])
+    finds: gives(["250 taken", "250 taken"])
   },
   {
     name: "tells whoever waits for a message that the server fell silent at it",
@@ -402,13 +401,13 @@ export const mail: ReadonlyArray<Exchange> = [
       stalls
     ],
     asks: sends(message),
-    then: fails("TimedOut", { step: "Rcpt", limit: 300_000 }, "later")
+    finds: fails("TimedOut", { step: "Rcpt", limit: 300_000 }, "later")
   },
   {
     name: "sends no more on a connection than the server takes",
     from: "smtp-pool-test: should not send more then allowed for one connection",
     script: [1, 2].map(() => `${begins("LIMITS MAILMAX=1")}${delivers}`),
     asks: sendsAll(message, message),
-    then: gives(["250 taken", "250 taken"])
+    finds: gives(["250 taken", "250 taken"])
   }
 ]

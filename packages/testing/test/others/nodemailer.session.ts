@@ -1,5 +1,4 @@
 /** Of nodemailer's cases: how sessions begin and end, and what replies look like. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Reply, type SmtpClient } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
@@ -38,7 +37,7 @@ const refusesMail = (...octets: ReadonlyArray<string | Uint8Array>): ScriptedSer
   ...quit
 ]
 
-const mailWasRefused = (text: string): Exchange["then"] => (outcome) => {
+const mailWasRefused = (text: string): Exchange["finds"] => (outcome) => {
   const { reply } = reason(outcome, "TemporaryFailure")
   assert.deepStrictEqual([reply.code, reply.lines], [451, [text]])
   assert.include(failure(outcome).problem, text)
@@ -51,7 +50,7 @@ export const session: ReadonlyArray<Exchange> = [
     from: "smtp-connection-test: Response parser robustness (before the greeting)",
     script: [saysOctets("\r\n220 mail.example ESMTP\r\n"), ends],
     asks: opens,
-    then: fails("ProtocolViolation", { step: "Greeting" }, "later")
+    finds: fails("ProtocolViolation", { step: "Greeting" }, "later")
   },
   {
     name: "does not go on after an empty line behind a reply",
@@ -63,7 +62,7 @@ export const session: ReadonlyArray<Exchange> = [
       ends
     ],
     asks: sends,
-    then: fails("ProtocolViolation", {}, "later")
+    finds: fails("ProtocolViolation", {}, "later")
   },
   ...[
     "legit.example\r\nMAIL FROM:<mallory@example.org>\r\nRCPT TO:<ben@example.net>\r\nDATA\r\nx\r\n.",
@@ -76,28 +75,28 @@ export const session: ReadonlyArray<Exchange> = [
     options: { domain },
     script: [],
     asks: opens,
-    then: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
+    finds: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
   })),
   {
     name: "tells a reply in UTF-8 as it was said",
     from: "smtp-connection-test: Server response decoding (error response)",
     script: refusesMail("451 4.7.1 Nicht jetzt: öõüä Привет мир\r\n"),
     asks: sends,
-    then: mailWasRefused("4.7.1 Nicht jetzt: öõüä Привет мир")
+    finds: mailWasRefused("4.7.1 Nicht jetzt: öõüä Привет мир")
   },
   {
     name: "tells a reply in UTF-8 whose octets come one by one",
     from: "smtp-connection-test: Server response decoding (split across chunks)",
     script: refusesMail("451 4.7.1 split: ", Uint8Array.of(0xc3), Uint8Array.of(0xb6), "\r\n"),
     asks: sends,
-    then: mailWasRefused("4.7.1 split: ö")
+    finds: mailWasRefused("4.7.1 split: ö")
   },
   {
     name: "reads a reply that is no UTF-8 an octet a character, and loses none",
     from: "smtp-connection-test: Server response decoding (not valid UTF-8)",
     script: refusesMail("451 4.7.1 octets: ", Uint8Array.of(0xff, 0xfe), "\r\n"),
     asks: sends,
-    then: mailWasRefused("4.7.1 octets: ÿþ")
+    finds: mailWasRefused("4.7.1 octets: ÿþ")
   },
   ...["öõ Привет", "as ABC123"].map((queued): Exchange => ({
     name: `tells what the server said of the content: ${queued}`,
@@ -117,7 +116,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send(message), ({ reply }) => Reply.render(reply)),
-    then: gives(`250 2.0.0 OK queued ${queued}`)
+    finds: gives(`250 2.0.0 OK queued ${queued}`)
   })),
   {
     name: "reads extensions behind a first line in UTF-8",
@@ -136,21 +135,21 @@ export const session: ReadonlyArray<Exchange> = [
         capabilities?.pipelining,
         capabilities?.size
       ]),
-    then: gives(["mail.example", true, 10_485_760])
+    finds: gives(["mail.example", true, 10_485_760])
   },
   {
     name: "takes no reply from a server that closes in the middle of its line",
     from: "smtp-connection-test: Server response decoding (_remainder)",
     script: [says("220 mail.example ESMTP"), hears("EHLO client.example"), saysOctets("421 Прощай"), ends],
     asks: opens,
-    then: fails("ConnectionLost", { step: "Ehlo" }, "now")
+    finds: fails("ConnectionLost", { step: "Ehlo" }, "now")
   },
   {
     name: "connects in plain text where that was asked for",
     from: "smtp-connection-test: should connect to unsecure server",
     script: `${begins("STARTTLS")}${quits}`,
     asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls),
-    then: gives(undefined)
+    finds: gives(undefined)
   },
   {
     name: "goes on in TLS after STARTTLS",
@@ -165,7 +164,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls !== undefined),
-    then: gives(true)
+    finds: gives(true)
   },
   {
     name: "goes on without STARTTLS where it is not offered and need not be",
@@ -173,7 +172,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { security: "startTlsIfOffered" },
     script: `${begins()}${delivers}`,
     asks: sends,
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "does not go on without STARTTLS where it is required",
@@ -181,7 +180,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { security: "startTls" },
     script: `${begins()}${quits}`,
     asks: sends,
-    then: fails("TlsUnavailable", { reply: undefined }, "never")
+    finds: fails("TlsUnavailable", { reply: undefined }, "never")
   },
   {
     name: "is told that the connection was lost when the server closes after STARTTLS",
@@ -196,7 +195,7 @@ export const session: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: sends,
-    then: fails("ConnectionLost", { step: "Mail" }, "now")
+    finds: fails("ConnectionLost", { step: "Mail" }, "now")
   },
   {
     name: "connects to a server that speaks TLS first",
@@ -204,7 +203,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: inTls,
     script: [handshake(), ...begun, ...quit],
     asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls !== undefined),
-    then: gives(true)
+    finds: gives(true)
   },
   {
     name: "ends the session where plain text follows the consent to STARTTLS",
@@ -219,7 +218,7 @@ export const session: ReadonlyArray<Exchange> = [
       ends
     ],
     asks: sends,
-    then: (outcome) => {
+    finds: (outcome) => {
       assert.include(reason(outcome, "PlaintextInjected").bytes, "INJECTED")
       assert.strictEqual(failure(outcome).retry, "never")
     }
@@ -233,7 +232,7 @@ export const session: ReadonlyArray<Exchange> = [
         Effect.gen(function*() {
           return [yield* usable, (yield* why(send(message)))?.problem]
         })),
-    then: gives([
+    finds: gives([
       false,
       "the server left the protocol at MAIL FROM: expected silence until the next command, received \"454 4.3.0 try again later\""
     ])
@@ -244,7 +243,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { endpoint: "mail.example:999999999" },
     script: [],
     asks: opens,
-    then: fails("InvalidInput", {}, "never")
+    finds: fails("InvalidInput", {}, "never")
   },
   {
     name: "does not wait for ever for a greeting",
@@ -252,20 +251,20 @@ export const session: ReadonlyArray<Exchange> = [
     options: { timeLimits: { Greeting: "100 millis" } },
     script: [stalls],
     asks: opens,
-    then: fails("TimedOut", { step: "Greeting", limit: 100 }, "later")
+    finds: fails("TimedOut", { step: "Greeting", limit: 100 }, "later")
   },
   {
     name: "does not wait for ever for the reply to a command",
     from: "smtp-connection-test: should emit inactivity timeout error",
     script: [...begun, hears("MAIL FROM:<ann@example.org>"), stalls],
     asks: sends,
-    then: fails("TimedOut", { step: "Mail", limit: 300_000 }, "later")
+    finds: fails("TimedOut", { step: "Mail", limit: 300_000 }, "later")
   },
   {
     name: "finds out whether it would get in without sending anything",
     from: "smtp-tranport-test, smtp-pool-test: Should verify connection with(out credentials with) success",
     script: `${begins("AUTH PLAIN", "STARTTLS")}${quits}`,
     asks: (client) => Effect.map(client.open, ({ session }) => session.facts.authenticated),
-    then: gives(undefined)
+    finds: gives(undefined)
   }
 ]

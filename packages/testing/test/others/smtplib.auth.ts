@@ -1,5 +1,4 @@
 /** Of smtplib's cases: authentication. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Choose, CramMd5, Login, Mechanism, Plain, type SmtpClient } from "@postern/core"
 import { Effect } from "effect"
@@ -44,7 +43,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("PLAIN")
+    finds: gives("PLAIN")
   },
   {
     name: "authenticates by PLAIN without TLS where that is allowed",
@@ -59,7 +58,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("PLAIN")
+    finds: gives("PLAIN")
   },
   {
     name: "is refused by 571, and tries nothing else",
@@ -71,7 +70,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("AuthenticationFailed", { why: "bad credentials" }, "never")(outcome)
       assert.strictEqual(reason(outcome, "AuthenticationFailed").attempts.length, 1)
       assert.include(failure(outcome).problem, "571 not like this")
@@ -87,7 +86,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("AuthenticationFailed", { why: "bad credentials" }, "never")(outcome)
       assert.deepStrictEqual(reason(outcome, "AuthenticationFailed").attempts.map(({ mechanism }) => mechanism), [
         "PLAIN"
@@ -108,7 +107,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("LOGIN")
+    finds: gives("LOGIN")
   },
   {
     name: "authenticates by LOGIN with an initial response",
@@ -122,7 +121,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("LOGIN")
+    finds: gives("LOGIN")
   },
   {
     name: "cancels an exchange that does not end",
@@ -137,7 +136,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("AuthenticationFailed", { why: "exchange broken" }, "never")(outcome)
       assert.deepStrictEqual(
         reason(outcome, "AuthenticationFailed").attempts.map(({ mechanism, outcome }) => [mechanism, outcome]),
@@ -157,7 +156,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("CRAM-MD5")
+    finds: gives("CRAM-MD5")
   },
   {
     name: "uses CRAM-MD5 of several without TLS, and none that it does not know",
@@ -171,7 +170,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("CRAM-MD5")
+    finds: gives("CRAM-MD5")
   },
   {
     name: "uses PLAIN of several in TLS",
@@ -183,7 +182,7 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("PLAIN")
+    finds: gives("PLAIN")
   },
   ...[
     { mechanism: Plain.plain, said: [`C: AUTH PLAIN ${plain}`] },
@@ -208,6 +207,6 @@ export const auth: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives(mechanism.name)
+    finds: gives(mechanism.name)
   }))
 ]

@@ -1,5 +1,4 @@
 /** Of smtplib's cases: messages, and replies that end sessions. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
@@ -36,7 +35,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, content: "abc\n.jkl\rfoo\r\n..blue" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "sends text of one line, whose size is that on the wire",
@@ -46,7 +45,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, content: "One line alone" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "sends octets as it does text",
@@ -56,7 +55,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, content: utf8.encode("One line alone") }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "doubles dots at the beginning of lines, and no others",
@@ -71,7 +70,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, content: ".one\n.two.three." }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "sends with the null reverse-path, written <>",
@@ -81,21 +80,21 @@ export const mail: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => Effect.map(client.send({ ...message, from: "<>", content: "One line alone" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "says nothing for an address without a domain",
     from: "DebuggingServerTests.testSend (a difference)",
     script: [],
     asks: (client) => client.send({ from: "ann", to: "ben", content: "One line alone" }),
-    then: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
   },
   {
     name: "says no option with a line break in it",
     from: "DebuggingServerTests.test_issue43124_escape_options",
     script: [],
     asks: (client) => client.send({ ...message, dsn: { envelopeId: "id\nRSET" } }),
-    then: fails("InvalidInput", { what: "\"dsn.envelopeId\" of the envelope" }, "never")
+    finds: fails("InvalidInput", { what: "\"dsn.envelopeId\" of the envelope" }, "never")
   },
   {
     name: "says the address alone where there is a name with it",
@@ -103,7 +102,7 @@ export const mail: ReadonlyArray<Exchange> = [
     script: `${begins()}${delivers}`,
     asks: (client) =>
       Effect.map(client.send({ ...message, from: "Änne <ann@example.org>", to: "Ørjan <ben@example.net>" }), told),
-    then: gives(delivered)
+    finds: gives(delivered)
   },
   {
     name: "stays with what it was told when the server hangs up behind it",
@@ -114,7 +113,7 @@ export const mail: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send(message),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("TemporaryFailure", { step: "Mail" }, "later")(outcome)
       assert.strictEqual(reason(outcome, "TemporaryFailure").reply.code, 451)
     }
@@ -128,7 +127,7 @@ export const mail: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send(message),
-    then: fails("ServiceClosing", { step: "Mail" }, "later")
+    finds: fails("ServiceClosing", { step: "Mail" }, "later")
   },
   {
     name: "says nothing behind 421 to the second of three recipients",
@@ -143,7 +142,7 @@ export const mail: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send({ ...message, to: ["ben@example.net", "cat@example.com", "dan@example.com"] }),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("ServiceClosing", { step: "Rcpt" }, "later")(outcome)
       assert.include(failure(outcome).problem, "421 closing")
     }
@@ -168,21 +167,21 @@ export const mail: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: (client) => client.send(message),
-    then: fails("ServiceClosing", { step: "Content" }, "later")
+    finds: fails("ServiceClosing", { step: "Content" }, "later")
   },
   {
     name: "says nothing for a recipient beyond ASCII to a server without SMTPUTF8",
     from: "SMTPSimTests.test_smtputf8_NotSupportedError_if_no_server_support, test_send_unicode_without_SMTPUTF8",
     script: `${begins("SIZE 20000000")}${quits}`,
     asks: (client) => client.send({ ...message, to: "zoë@example.net" }),
-    then: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
+    finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
     name: "says nothing for a sender beyond ASCII to a server without SMTPUTF8",
     from: "SMTPSimTests.test_send_message_error_on_non_ascii_addrs_if_no_smtputf8, test_send_unicode_without_SMTPUTF8",
     script: `${begins("SIZE 20000000", "8BITMIME")}${quits}`,
     asks: (client) => client.send({ ...message, from: "Jürgen <jürgen@bar.example>" }),
-    then: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
+    finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
     name: "says SMTPUTF8 and BODY=8BITMIME where addresses and content go beyond ASCII",
@@ -207,7 +206,7 @@ export const mail: ReadonlyArray<Exchange> = [
         }),
         told
       ),
-    then: gives(["Accepted <zoë@example.net>: 250 taken"])
+    finds: gives(["Accepted <zoë@example.net>: 250 taken"])
   },
   {
     name: "says SMTPUTF8 and BODY=8BITMIME where the sender and header fields go beyond ASCII, for each message anew",
@@ -241,7 +240,7 @@ export const mail: ReadonlyArray<Exchange> = [
         }
         return [...told(yield* send(unicode)), ...told(yield* send(unicode))]
       }),
-    then: gives([...delivered, ...delivered])
+    finds: gives([...delivered, ...delivered])
   },
   {
     name: "says RSET behind any other refusal of MAIL",
@@ -252,6 +251,6 @@ export const mail: ReadonlyArray<Exchange> = [
       ${resets}
     `,
     asks: (client) => client.send(message),
-    then: fails("TemporaryFailure", { step: "Mail" }, "later")
+    finds: fails("TemporaryFailure", { step: "Mail" }, "later")
   }
 ]

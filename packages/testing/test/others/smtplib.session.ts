@@ -1,5 +1,4 @@
 /** Of smtplib's cases: how sessions begin and end, and what they are asked. */
-// oxlint-disable unicorn/no-thenable -- no exchange is awaited as a promise is
 import { assert } from "@effect/vitest"
 import { Address, Capabilities, Command, Inquiry, Program, type SmtpClient } from "@postern/core"
 import { Effect, Result } from "effect"
@@ -35,7 +34,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("ready when you are")
+    finds: gives("ready when you are")
   },
   {
     name: "reads the port behind the host",
@@ -43,7 +42,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { endpoint: "mail.example:2525" },
     script: `${begins()}${quits}`,
     asks: (client) => Effect.map(client.open, ({ session }) => [session.facts.host, session.facts.port]),
-    then: gives(["mail.example", 2525])
+    finds: gives(["mail.example", 2525])
   },
   {
     name: "is made for no port that is no number",
@@ -51,7 +50,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { endpoint: "mail.example:bogus" },
     script: [],
     asks: opens,
-    then: fails("InvalidInput", { what: "the endpoint" }, "never")
+    finds: fails("InvalidInput", { what: "the endpoint" }, "never")
   },
   {
     name: "speaks LMTP",
@@ -64,7 +63,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("ready when you are")
+    finds: gives("ready when you are")
   },
   {
     name: "waits for a greeting no longer than it is told to",
@@ -72,7 +71,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { timeLimits: { Greeting: "30 seconds" } },
     script: "-- stall",
     asks: opens,
-    then: fails("TimedOut", { step: "Greeting", limit: 30_000 }, "later")
+    finds: fails("TimedOut", { step: "Greeting", limit: 30_000 }, "later")
   },
   {
     name: "waits for a greeting as long as it is told to",
@@ -86,7 +85,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("ready when you are")
+    finds: gives("ready when you are")
   },
   {
     name: "takes no greeting of 1yz",
@@ -96,7 +95,7 @@ export const session: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("ProtocolViolation", { step: "Greeting" }, "later")(outcome)
       assert.include(reason(outcome, "ProtocolViolation").received, "199 nobody is at home")
     }
@@ -109,7 +108,7 @@ export const session: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: opens,
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("ProtocolViolation", { step: "Greeting" }, "later")(outcome)
       assert.include(reason(outcome, "ProtocolViolation").expected, "line too long")
     }
@@ -124,7 +123,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: opens,
-    then: gives("a".repeat(8_196))
+    finds: gives("a".repeat(8_196))
   },
   {
     name: "has no name with a line break in it",
@@ -132,7 +131,7 @@ export const session: ReadonlyArray<Exchange> = [
     options: { domain: "client\nRSET" },
     script: [],
     asks: opens,
-    then: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
+    finds: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
   },
   {
     name: "reads an answer to EHLO whose first line is empty",
@@ -146,7 +145,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: offered,
-    then: gives({ SIZE: ["33554432"], HELP: [] })
+    finds: gives({ SIZE: ["33554432"], HELP: [] })
   },
   {
     name: "knows what a server offers",
@@ -160,14 +159,14 @@ export const session: ReadonlyArray<Exchange> = [
           offers: ["expn", "SIZE", "deliverby", "Help"].map((keyword) => Capabilities.has(capabilities, keyword)),
           other: Capabilities.has(capabilities, "unsupported-feature")
         }),
-    then: gives({ size: 20_000_000, startTls: true, offers: [true, true, true, true], other: false })
+    finds: gives({ size: 20_000_000, startTls: true, offers: [true, true, true, true], other: false })
   },
   {
     name: "forgets what the server offered when it connects anew",
     from: "SMTPSimTests.test_quit_resets_greeting",
     script: [`${begins("SIZE 20000000")}${quits}`, `${begins("HELP")}${quits}`],
     asks: (client) => Effect.all([Effect.scoped(offered(client)), Effect.scoped(offered(client))]),
-    then: gives([{ SIZE: ["20000000"] }, { HELP: [] }])
+    finds: gives([{ SIZE: ["20000000"] }, { HELP: [] }])
   },
   {
     name: "says NOOP and RSET",
@@ -180,14 +179,14 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: noopAndRset,
-    then: gives([250, 250])
+    finds: gives([250, 250])
   },
   {
     name: "sends nothing on a session that has ended",
     from: "SMTPSimTests.test_with_statement, NonConnectingTests.testNotConnected",
     script: `${begins()}${quits}`,
     asks: (client) => Effect.flatMap(Effect.scoped(client.open), ({ send }) => send(message)),
-    then: fails("ConnectionLost", { step: "Quit", detail: "the session was ended by QUIT" }, "now")
+    finds: fails("ConnectionLost", { step: "Quit", detail: "the session was ended by QUIT" }, "now")
   },
   {
     name: "does not mind how QUIT is answered",
@@ -202,7 +201,7 @@ export const session: ReadonlyArray<Exchange> = [
       -- close
     `,
     asks: noopAndRset,
-    then: gives([250, 250])
+    finds: gives([250, 250])
   },
   {
     name: "is told that EXPN is not implemented",
@@ -213,7 +212,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.use((session) => Inquiry.expand(session, "staff")),
-    then: (outcome) => {
+    finds: (outcome) => {
       fails("CommandRefused", { step: "Expn" }, "never")(outcome)
       assert.strictEqual(reason(outcome, "CommandRefused").reply.code, 502)
       assert.include(failure(outcome).problem, "lists are not shown")
@@ -224,7 +223,7 @@ export const session: ReadonlyArray<Exchange> = [
     from: "DebuggingServerTests.test_issue43124_putcmd_escapes_newline",
     script: `${begins()}${quits}`,
     asks: (client) => client.use((session) => Inquiry.verify(session, "ann\nRSET")),
-    then: fails("InvalidInput", { what: "the argument of VRFY" }, "never")
+    finds: fails("InvalidInput", { what: "the argument of VRFY" }, "never")
   },
   {
     name: "is told nothing for certain about a mailbox",
@@ -235,7 +234,7 @@ export const session: ReadonlyArray<Exchange> = [
       ${quits}
     `,
     asks: (client) => client.use((session) => Inquiry.verify(session, "nobody@nowhere.example")),
-    then: gives({ certain: false, mailboxes: [] })
+    finds: gives({ certain: false, mailboxes: [] })
   },
   {
     name: "is told that a second HELO is one too many",
@@ -251,7 +250,7 @@ export const session: ReadonlyArray<Exchange> = [
           return yield* Program.send(Command.helo(name))
         })
       ),
-    then: fails("CommandRefused", { step: "Helo" }, "never")
+    finds: fails("CommandRefused", { step: "Helo" }, "never")
   },
   {
     name: "reads help that comes with 250",
@@ -267,7 +266,7 @@ export const session: ReadonlyArray<Exchange> = [
           return yield* Program.send(Command.help)
         })
       ),
-    then: gives(["known: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY"])
+    finds: gives(["known: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY"])
   },
   {
     name: "asks for users who are known, and one who is not",
@@ -296,7 +295,7 @@ export const session: ReadonlyArray<Exchange> = [
           ]
         })
       ),
-    then: gives(["Adam A <adam@a.example>", "Berta B <berta@xn--fo-fka.example>", "CommandRefused"])
+    finds: gives(["Adam A <adam@a.example>", "Berta B <berta@xn--fo-fka.example>", "CommandRefused"])
   },
   {
     name: "asks who is on lists, and on one that it may not see",
@@ -322,6 +321,6 @@ export const session: ReadonlyArray<Exchange> = [
           return [first.length, ...second, Result.isFailure(third) ? third.failure.reason._tag : "known"]
         })
       ),
-    then: gives([2, "Berta B <berta@xn--fo-fka.example>", "CommandRefused"])
+    finds: gives([2, "Berta B <berta@xn--fo-fka.example>", "CommandRefused"])
   }
 ]
