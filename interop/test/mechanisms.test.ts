@@ -49,7 +49,11 @@ describe("mechanisms", () => {
         if (mechanism === "ANONYMOUS") continue
         it.effect(`${mechanism}: refused with a wrong secret`, () =>
           Effect.map(Effect.flip(tries(mechanism, false)), ({ reason }) => {
-            assert.strictEqual(reason._tag, mechanism === "EXTERNAL" ? reason._tag : "AuthenticationFailed")
+            // Without a certificate EXTERNAL may not even be offered.
+            assert.include(
+              mechanism === "EXTERNAL" ? ["AuthenticationFailed", "NoUsableMechanism"] : ["AuthenticationFailed"],
+              reason._tag
+            )
           }))
       }
 

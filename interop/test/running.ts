@@ -7,7 +7,7 @@ import { Choose, DigestMd5, Mechanism, Ntlm, SmtpClient } from "@postern/core"
 import { NodeSmtp } from "@postern/node"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as Ground from "../machine/Ground.ts"
-import { account, type Features, type Kind, type Server } from "../servers/Server.ts"
+import { account, type Features, type Kind, type Options, type Server } from "../servers/Server.ts"
 
 /** The server under test, running, and the certificates around it. */
 export class Running extends Context.Service<Running, {
@@ -15,23 +15,22 @@ export class Running extends Context.Service<Running, {
   readonly identities: Ground.Identities
 }>()("@postern/interop/Running") {}
 
-const running = (kind: Kind) =>
-  Layer.effect(
-    Running,
-    Effect.gen(function*() {
-      const identities = yield* Ground.identities
-      const server = yield* kind.setUp({ identities })
-      yield* server.run
-      return { server, identities }
-    })
-  )
+/** Sets a server up and runs it until the scope ends. */
+export const running = Effect.fnUntraced(function*(kind: Kind, options: Options) {
+  const server = yield* kind.setUp(options)
+  yield* server.run
+  return { server, identities: options.identities }
+})
+
+const rowOf = (kind: Kind) =>
+  Layer.effect(Running, Effect.flatMap(Ground.identities, (identities) => running(kind, { identities })))
 
 /** A row of a table: a server, and its tests, each named by its column. */
 export const row = (
   kind: Kind,
   tests: (it: Vitest.MethodsNonLive<Running | NodeServices.NodeServices>) => void
 ): void => {
-  blockOf(Layer.provideMerge(running(kind), NodeServices.layer), { excludeTestServices: true, timeout: "10 minutes" })(
+  blockOf(Layer.provideMerge(rowOf(kind), NodeServices.layer), { excludeTestServices: true, timeout: "10 minutes" })(
     kind.name,
     (it) => {
       it.effect("is there", ({ task }) =>
@@ -52,13 +51,11 @@ declare module "vitest" {
   }
 }
 
-type Options = Partial<SmtpClient.Options>
-
 /** A client that trusts the authority of the tests. */
 export const client = (
   { identities }: Running["Service"],
   port: number | undefined,
-  options: Options = {}
+  options: Partial<SmtpClient.Options> = {}
 ): Layer.Layer<SmtpClient.SmtpClient> =>
   Layer.orDie(NodeSmtp.layer({
     endpoint: `127.0.0.1:${port}`,
@@ -68,7 +65,10 @@ export const client = (
   }))
 
 /** A client on the server's best protected port, logged in as the account. */
-export const loggedIn = (running: Running["Service"], options: Options = {}): Layer.Layer<SmtpClient.SmtpClient> => {
+export const loggedIn = (
+  running: Running["Service"],
+  options: Partial<SmtpClient.Options> = {}
+): Layer.Layer<SmtpClient.SmtpClient> => {
   const { ports } = running.server
   return client(running, ports.tls ?? ports.startTls, {
     security: ports.tls === undefined ? "startTls" : "tls",
