@@ -5,7 +5,7 @@
 import * as Result from "effect/Result"
 import * as Classify from "../outcome/Classify.ts"
 import * as Reason from "../outcome/Reason.ts"
-import type * as Address from "../wire/Address.ts"
+import * as Address from "../wire/Address.ts"
 import * as Capabilities from "../wire/Capabilities.ts"
 import * as Command from "../wire/Command.ts"
 import type * as Expect from "../wire/Expect.ts"
@@ -40,10 +40,31 @@ const answer = Program.fn(
   }
 )
 
+// Where SMTPUTF8 is offered it is asked for, as names in the answer may go beyond ASCII (RFC 6531 §3.7.4.2).
+const naming = Program.fn(function*<C>(
+  session: Session<"ready">,
+  name: string,
+  make: (name: string, smtpUtf8: boolean) => Result.Result<C, Command.CommandError>,
+  what: string
+) {
+  // The domain of a mailbox is always ASCII on the wire.
+  const argument = isAscii(name)
+    ? name
+    : Result.match(Address.parse(name), { onSuccess: Address.format, onFailure: () => name })
+  const smtpUtf8 = session.facts.capabilities?.smtpUtf8 === true
+  const command = yield* made(make(argument, smtpUtf8), what)
+  if (smtpUtf8 || isAscii(argument)) return command
+  const because = `${what} has characters outside ASCII`
+  return yield* Program.fail(Reason.make("ExtensionMissing", { extension: "SMTPUTF8", because }))
+})
+
+const isAscii = (text: string): boolean => !/[^\u0000-\u007f]/.test(text)
+
 /**
  * Asks whether a user or mailbox is known (RFC 5321 §3.5). Most servers answer that they
- * do not tell (`certain` is false). Fails with `InvalidInput`, `CommandRefused` or
- * `TemporaryFailure`.
+ * do not tell (`certain` is false). The domain of a mailbox goes in A-labels; any other name
+ * beyond ASCII needs SMTPUTF8. Fails with `InvalidInput`, `ExtensionMissing`,
+ * `CommandRefused` or `TemporaryFailure`.
  *
  * @example
  * ```ts
@@ -57,12 +78,14 @@ const answer = Program.fn(
  * ```
  */
 export const verify = Program.fn(function*(session: Session<"ready">, user: string) {
-  return yield* explained(session, session.send(yield* made(Command.vrfy(user), "the argument of VRFY")))
+  const command = yield* naming(session, user, Command.vrfy, "the argument of VRFY")
+  return yield* explained(session, session.send(command))
 })
 
 /** Asks who is on a list (RFC 5321 §3.5). Fails as {@link verify} does. */
 export const expand = Program.fn(function*(session: Session<"ready">, list: string) {
-  return yield* explained(session, session.send(yield* made(Command.expn(list), "the argument of EXPN")))
+  const command = yield* naming(session, list, Command.expn, "the argument of EXPN")
+  return yield* explained(session, session.send(command))
 })
 
 /**

@@ -88,9 +88,13 @@ export interface Noop extends Typed<"Noop", Reply> {
 }
 export interface Vrfy extends Typed<"Vrfy", Verified> {
   readonly argument: string
+  /** The parameter SMTPUTF8: the argument, and the reply, may go beyond ASCII (RFC 6531 §3.7.4.2). */
+  readonly smtpUtf8: boolean
 }
 export interface Expn extends Typed<"Expn", ReadonlyArray<string>> {
   readonly argument: string
+  /** As that of VRFY. */
+  readonly smtpUtf8: boolean
 }
 export interface Help extends Typed<"Help", ReadonlyArray<string>> {
   readonly argument: string | undefined
@@ -204,12 +208,18 @@ const withText = <C>(text: string, of: string, make: (text: string) => C): Resul
     ? Result.succeed(make(text))
     : refuse(`the argument of ${of} is not empty, has no control characters and no blanks around it`)
 
-/** VRFY with a user name or mailbox. */
-export const vrfy = (argument: string): Result.Result<Vrfy, CommandError> =>
-  withText(argument, "VRFY", (argument) => ({ _tag: "Vrfy", argument }))
-/** EXPN with the name of a list. */
-export const expn = (argument: string): Result.Result<Expn, CommandError> =>
-  withText(argument, "EXPN", (argument) => ({ _tag: "Expn", argument }))
+// On the wire nothing tells a name that ends so from one with the parameter behind it.
+const withName = <C>(name: string, of: string, make: (name: string) => C): Result.Result<C, CommandError> =>
+  /[ \t]SMTPUTF8$/i.test(name)
+    ? refuse(`the argument of ${of} ends with SMTPUTF8, which is a parameter (RFC 6531 §3.7.4.2)`)
+    : withText(name, of, make)
+
+/** VRFY with a user name or mailbox, and with the parameter SMTPUTF8 where the server offers that. */
+export const vrfy = (argument: string, smtpUtf8 = false): Result.Result<Vrfy, CommandError> =>
+  withName(argument, "VRFY", (argument) => ({ _tag: "Vrfy", argument, smtpUtf8 }))
+/** EXPN with the name of a list; `smtpUtf8` as with {@link vrfy}. */
+export const expn = (argument: string, smtpUtf8 = false): Result.Result<Expn, CommandError> =>
+  withName(argument, "EXPN", (argument) => ({ _tag: "Expn", argument, smtpUtf8 }))
 /** HELP about something; {@link help} asks for help in general. */
 export const helpOn = (argument: string): Result.Result<Help, CommandError> =>
   withText(argument, "HELP", (argument) => ({ _tag: "Help", argument }))

@@ -62,10 +62,11 @@ const line = (command: Command.Command, secrets: Secrets): string => {
       return `XCLIENT${
         parameters(command.attributes.map(({ keyword, value }) => ({ keyword, value: Command.xtext(value ?? "") })))
       }`
-    case "Noop":
-    case "Help":
     case "Vrfy":
     case "Expn":
+      return `${command._tag.toUpperCase()} ${command.argument}${command.smtpUtf8 ? " SMTPUTF8" : ""}`
+    case "Noop":
+    case "Help":
     case "Etrn":
       return command.argument === undefined
         ? command._tag.toUpperCase()
@@ -145,6 +146,15 @@ const greeting = (make: (domain: Address.Domain) => Command.Command): Reader => 
 const built =
   (make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader => (argument) =>
     Result.mapError(make(argument), syntax)
+
+// RFC 6531 §3.7.4.2.
+const named =
+  (make: (name: string, smtpUtf8: boolean) => Result.Result<Command.Command, Command.CommandError>): Reader =>
+  (argument) => {
+    const smtpUtf8 = /[ \t]SMTPUTF8$/i.test(argument)
+    const name = smtpUtf8 ? withoutBlanksBehind(argument.slice(0, -" SMTPUTF8".length)) : argument
+    return Result.mapError(make(name, smtpUtf8), syntax)
+  }
 
 const optional =
   (none: Command.Command, make: (argument: string) => Result.Result<Command.Command, Command.CommandError>): Reader =>
@@ -235,8 +245,8 @@ const readers: Record<string, Reader> = {
   BURL: burl,
   RSET: bare(Command.rset),
   NOOP: optional(Command.noop, Command.noopWith),
-  VRFY: built(Command.vrfy),
-  EXPN: built(Command.expn),
+  VRFY: named(Command.vrfy),
+  EXPN: named(Command.expn),
   HELP: optional(Command.help, Command.helpOn),
   QUIT: bare(Command.quit),
   ETRN: built(Command.etrn),

@@ -2,7 +2,7 @@
  * What a session can be asked besides taking mail, against a simulated server.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Address, Envelope, Inquiry, Reply, SmtpClient, type SmtpError, Transaction } from "@postern/core"
+import { Address, CommandLine, Envelope, Inquiry, Reply, SmtpClient, type SmtpError, Transaction } from "@postern/core"
 import { InMemory, ServerMachine, VirtualTime } from "@postern/testing"
 import { Effect, Result } from "effect"
 import * as fc from "fast-check"
@@ -69,7 +69,7 @@ describe("verify", () => {
   it.effect("refuses what is no argument, and says nothing of it", () =>
     Effect.gen(function*() {
       const { client, said } = yield* asked(server)
-      const bad = ["", " ", "ann\r\nRSET", "ann\0", " ann", "ann\n"]
+      const bad = ["", " ", "ann\r\nRSET", "ann\0", " ann", "ann\n", "ann SMTPUTF8", "å\r\n"]
       for (const user of bad) {
         const verified = yield* reasonOf(client.use((session) => Inquiry.verify(session, user)))
         const expanded = yield* reasonOf(client.use((session) => Inquiry.expand(session, user)))
@@ -104,6 +104,47 @@ describe("expand", () => {
       const { client: other } = yield* asked({})
       const reason = yield* reasonOf(other.use((session) => Inquiry.expand(session, "all")))
       assert.deepInclude(reason, { _tag: "CommandRefused", step: "Expn" })
+    }))
+})
+
+describe("names beyond ASCII", () => {
+  /** What both questions come to, and the lines that are said for it. */
+  const about = Effect.fnUntraced(function*(name: string, ...extensions: ReadonlyArray<string>) {
+    const { client, said } = yield* asked({ extensions, users: {}, lists: {} })
+    const verified = yield* reasonOf(client.use((session) => Inquiry.verify(session, name)))
+    const expanded = yield* reasonOf(client.use((session) => Inquiry.expand(session, name)))
+    const lines = (yield* said).map(CommandLine.render).filter((line) => /^(?:VRFY|EXPN)/.test(line))
+    return { lines, reasons: [verified, expanded] }
+  })
+
+  it.effect("are said where SMTPUTF8 is offered, with its parameter, as any name is there", () =>
+    Effect.gen(function*() {
+      for (const name of ["ann", "René", "rené@b.example"]) {
+        const { lines } = yield* about(name, "SMTPUTF8")
+        assert.deepStrictEqual(lines, [`VRFY ${name} SMTPUTF8`, `EXPN ${name} SMTPUTF8`])
+      }
+    }))
+
+  it.effect("are not said where it is not offered, or not to be used", () =>
+    Effect.gen(function*() {
+      for (const name of ["René", "rené@b.example", "rené@bücher.example", "Bücher.example"]) {
+        const { lines, reasons } = yield* about(name, "PIPELINING")
+        assert.deepStrictEqual(lines, [])
+        for (const reason of reasons) assert.deepInclude(reason, { _tag: "ExtensionMissing", extension: "SMTPUTF8" })
+      }
+      const { client } = yield* asked({ users: {} }, { without: ["SMTPUTF8"] })
+      const reason = yield* reasonOf(client.use((session) => Inquiry.verify(session, "René")))
+      assert.strictEqual(reason._tag, "ExtensionMissing")
+    }))
+
+  it.effect("are A-labels where they are the domain of a mailbox", () =>
+    Effect.gen(function*() {
+      const { lines } = yield* about("Ann@Bücher.example", "PIPELINING")
+      assert.deepStrictEqual(lines, ["VRFY Ann@xn--bcher-kva.example", "EXPN Ann@xn--bcher-kva.example"])
+      const both = yield* about("rené@bücher.example", "SMTPUTF8")
+      assert.strictEqual(both.lines[0], "VRFY rené@xn--bcher-kva.example SMTPUTF8")
+      const ascii = yield* about("Ann@B.Example", "PIPELINING")
+      assert.strictEqual(ascii.lines[0], "VRFY Ann@B.Example")
     }))
 })
 

@@ -286,9 +286,9 @@ describe("a command made by force", () => {
   const forced: ReadonlyArray<readonly [string, Said.Line]> = [
     ["a domain", Command.ehlo(`client.example\r\nMAIL FROM:<>` as Address.Domain)],
     ["an argument", { _tag: "Noop", argument: injected }],
-    ["a bare LF", { _tag: "Vrfy", argument: "x\nRSET" }],
-    ["a bare CR", { _tag: "Vrfy", argument: "x\rRSET" }],
-    ["NUL", { _tag: "Vrfy", argument: "x\0" }],
+    ["a bare LF", { _tag: "Vrfy", argument: "x\nRSET", smtpUtf8: false }],
+    ["a bare CR", { _tag: "Vrfy", argument: "x\rRSET", smtpUtf8: false }],
+    ["NUL", { _tag: "Vrfy", argument: "x\0", smtpUtf8: false }],
     ["a parameter", Command.mail(null, [{ keyword: "SIZE", value: "1\r\nDATA" }])],
     ["a mechanism", { _tag: "Auth", mechanism: "PLAIN\r\nNOOP", initialResponse: Redacted.make(new Uint8Array(1)) }]
   ]
@@ -313,7 +313,10 @@ describe("QUIT", () => {
       const refused = yield* talk(
         [...helloScript(), hears("VRFY ann"), says("550 no such user"), ...quits],
         (connection) =>
-          Effect.andThen(connection.run(hello), connection.run(Program.send({ _tag: "Vrfy", argument: "ann" })))
+          Effect.andThen(
+            connection.run(hello),
+            connection.run(Program.send({ _tag: "Vrfy", argument: "ann", smtpUtf8: false }))
+          )
       )
       assert.strictEqual(failure(refused).reason._tag, "CommandRefused")
       assert.lengthOf(refused.seen.writes.filter((write) => write === "QUIT\r\n"), 1)

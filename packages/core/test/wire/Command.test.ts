@@ -81,6 +81,23 @@ describe("Command", () => {
     }
   })
 
+  it("the name for vrfy and expn does not end like their parameter", () => {
+    const makers: ReadonlyArray<
+      (name: string, smtpUtf8?: boolean) => Result.Result<Command.Vrfy | Command.Expn, Command.CommandError>
+    > = [Command.vrfy, Command.expn]
+    for (const make of makers) {
+      for (const name of ["SMTPUTF8", "x-SMTPUTF8", "SMTPUTF8 x"]) {
+        for (const smtpUtf8 of [false, true]) {
+          const { argument, smtpUtf8: parameter } = accepted(make(name, smtpUtf8))
+          assert.deepStrictEqual([argument, parameter], [name, smtpUtf8])
+        }
+      }
+      for (const name of ["ann SMTPUTF8", "ann\tsmtputf8", "SMTPUTF8 SMTPUTF8"]) {
+        assert.isTrue(Result.isFailure(make(name)) && Result.isFailure(make(name, true)), name)
+      }
+    }
+  })
+
   it("etrn takes one word", () => {
     for (const text of ["example.com", "@example.com", "#queue"]) {
       assert.strictEqual(accepted(Command.etrn(text)).argument, text)

@@ -20,6 +20,9 @@ const examples: ReadonlyArray<readonly [string, string, Command.Command]> = [
   ["RFC 5321 D.4", "VRFY Crispin", get(Command.vrfy("Crispin"))],
   ["RFC 5321 D.4", "QUIT", Command.quit],
   ["RFC 5321 §3.5", "EXPN Example-People", get(Command.expn("Example-People"))],
+  ["RFC 6531 §3.7.4.2", "VRFY René SMTPUTF8", get(Command.vrfy("René", true))],
+  ["RFC 6531 §3.7.4.2", "EXPN friends SMTPUTF8", get(Command.expn("friends", true))],
+  ["a name like the parameter", "VRFY SMTPUTF8", get(Command.vrfy("SMTPUTF8"))],
   ["RFC 5321 §4.1.1.1", "HELO bar.com", Command.helo(domain("bar.com"))],
   ["RFC 5321 §4.1.3", "EHLO [192.0.2.1]", Command.ehlo(domain("[192.0.2.1]"))],
   ["RFC 5321 §4.1.1.8", "HELP", Command.help],
@@ -119,7 +122,8 @@ describe("CommandLine", () => {
     ["auth plain", "AUTH PLAIN"],
     ["noop  ", "NOOP"],
     ["xclient name=a+20b", "XCLIENT NAME=a+20b"],
-    ["vrfy <ann@example.org>", "VRFY <ann@example.org>"]
+    ["vrfy <ann@example.org>", "VRFY <ann@example.org>"],
+    ["vrfy  Ann \t smtputf8 ", "VRFY Ann SMTPUTF8"]
   ]
   for (const [line, canonical] of spelled) {
     it(`reads ${JSON.stringify(line)}`, () =>

@@ -77,8 +77,8 @@ export const commands: { readonly [T in Command.Tag]: fc.Arbitrary<Extract<Comma
   Bdat: made(fc.tuple(fc.maxSafeNat(), fc.boolean()).map(([size, last]) => Command.bdat(size, last))),
   Burl: made(fc.tuple(absoluteUrl, fc.boolean()).map(([url, last]) => Command.burl(url, last))),
   Rset: fc.constant(Command.rset),
-  Vrfy: made(argument.map(Command.vrfy)),
-  Expn: made(argument.map(Command.expn)),
+  Vrfy: made(fc.tuple(argument, fc.boolean()).map(([name, smtpUtf8]) => Command.vrfy(name, smtpUtf8))),
+  Expn: made(fc.tuple(argument, fc.boolean()).map(([name, smtpUtf8]) => Command.expn(name, smtpUtf8))),
   Help: fc.oneof(fc.constant(Command.help), made(argument.map(Command.helpOn))),
   Quit: fc.constant(Command.quit),
   Etrn: fc.oneof(

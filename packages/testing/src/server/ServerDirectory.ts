@@ -8,9 +8,10 @@ import * as Offer from "./ServerOffer.ts"
 import type { Outcome, State } from "./ServerSession.ts"
 import { answer, notImplemented, outOfOrder } from "./ServerSession.ts"
 
-export const vrfy = (state: State, { argument }: Command.Vrfy): Outcome => {
+export const vrfy = (state: State, { argument, smtpUtf8 }: Command.Vrfy): Outcome => {
+  if (smtpUtf8 && !Offer.offers(state, "SMTPUTF8")) return notOffered(state)
   const { isUnknown, lists, users } = state.settings
-  const { name, utf8 } = asked(state, argument)
+  const name = withoutBrackets(argument)
   if (users === undefined) {
     return isUnknown(name)
       ? answer(state, 550, "5.1.1", "User unknown")
@@ -20,30 +21,29 @@ export const vrfy = (state: State, { argument }: Command.Vrfy): Outcome => {
   if (found === undefined) {
     return answer(state, 550, "5.1.1", lists?.(name) === undefined ? "User unknown" : "This is a list, not a user")
   }
-  if (!utf8 && !isAscii(found)) return answer(state, 252, "2.6.8", "The answer needs SMTPUTF8")
+  if (!smtpUtf8 && !isAscii(found)) return answer(state, 252, "2.6.8", "The answer needs SMTPUTF8")
   return found.length === 1
     ? answer(state, 250, "2.1.5", found)
     : answer(state, 553, "5.1.4", ["Ambiguous; possibilities are", ...found])
 }
 
-export const expn = (state: State, { argument }: Command.Expn): Outcome => {
+export const expn = (state: State, { argument, smtpUtf8 }: Command.Expn): Outcome => {
   const { lists, users } = state.settings
   if (lists === undefined) return notImplemented(state)
-  const { name, utf8 } = asked(state, argument)
+  if (smtpUtf8 && !Offer.offers(state, "SMTPUTF8")) return notOffered(state)
+  const name = withoutBrackets(argument)
   const members = lists(name)
   if (members === undefined) {
     return answer(state, 550, "5.1.1", users?.(name) === undefined ? "List unknown" : "This is a user, not a list")
   }
-  return utf8 || isAscii(members)
+  return smtpUtf8 || isAscii(members)
     ? answer(state, 250, "2.1.5", members)
     : answer(state, 550, "5.6.8", "The answer needs SMTPUTF8")
 }
 
-/** The name that was asked for, and whether the answer may be in UTF-8. */
-const asked = (state: State, argument: string): { readonly name: string; readonly utf8: boolean } => {
-  const name = Offer.offers(state, "SMTPUTF8") ? argument.replace(/ SMTPUTF8$/i, "") : argument
-  return { name: name.replace(/^<(.*)>$/, "$1"), utf8: name !== argument }
-}
+const notOffered = (state: State): Outcome => answer(state, 504, "5.5.4", "Unsupported option: SMTPUTF8")
+
+const withoutBrackets = (argument: string): string => argument.replace(/^<(.*)>$/, "$1")
 
 const isAscii = (texts: ReadonlyArray<string>): boolean => texts.every((text) => /^[ -~]*$/.test(text))
 

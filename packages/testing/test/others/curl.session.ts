@@ -206,5 +206,56 @@ export const session: ReadonlyArray<Exchange> = [
         })
       ),
     finds: gives(["OK", "Resetting"])
+  },
+  {
+    name: "asks for no user beyond ASCII of a server without SMTPUTF8",
+    from: "tests/data/test957, test958 (a difference)",
+    script: `${begins()}${quits}`,
+    asks: verify("Användaren"),
+    finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
+  },
+  {
+    name: "asks for a mailbox by the A-labels of its domain",
+    from: "tests/data/test964, and in place of test961",
+    script: `${begins()}
+      C: VRFY user@xn--4cab6c.se
+      S: 250 <user@xn--4cab6c.se>
+      ${quits}
+    `,
+    asks: verify("user@åäö.se"),
+    finds: gives({ certain: true, mailboxes: ["<user@xn--4cab6c.se>"] })
+  },
+  {
+    name: "asks for a user beyond ASCII with SMTPUTF8",
+    from: "tests/data/test968",
+    script: `${begins("SMTPUTF8")}
+      C: VRFY Användaren SMTPUTF8
+      S: 250 <Användaren@example.com>
+      ${quits}
+    `,
+    asks: verify("Användaren"),
+    finds: gives({ certain: true, mailboxes: ["<Användaren@example.com>"] })
+  },
+  {
+    name: "asks for a mailbox beyond ASCII with SMTPUTF8, its domain in A-labels",
+    from: "tests/data/test967",
+    script: `${begins("SMTPUTF8")}
+      C: VRFY Användaren@xn--4cab6c.se SMTPUTF8
+      S: 252 I shall try when there is mail for it
+      ${quits}
+    `,
+    asks: verify("Användaren@åäö.se"),
+    finds: gives({ certain: false, mailboxes: [] })
+  },
+  {
+    name: "asks who is on a list with SMTPUTF8, as names may go beyond ASCII",
+    from: "tests/data/test969",
+    script: `${begins("SMTPUTF8")}
+      C: EXPN Friends SMTPUTF8
+      S: 250 Jo Jönes <jo@example.com>
+      ${quits}
+    `,
+    asks: expand("Friends"),
+    finds: gives(["Jo Jönes <jo@example.com>"])
   }
 ]

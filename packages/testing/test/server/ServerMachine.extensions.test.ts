@@ -58,7 +58,8 @@ describe("VRFY and EXPN", () => {
       ).slice(1),
       ["252 2.6.8", "250 2.1.5", "250 2.1.5", "550 5.6.8", "250 2.1.5"]
     )
-    assert.deepStrictEqual(codesOf({ ...config, extensions: [] }, hello, "VRFY Crispin SMTPUTF8").at(-1), "550")
+    assert.deepStrictEqual(codesOf({ ...config, extensions: [] }, hello, "VRFY Crispin SMTPUTF8").at(-1), "504")
+    assert.strictEqual(codesOf({ ...config, extensions: [] }, hello, "EXPN all SMTPUTF8").at(-1), "504")
   })
 
   it("without tables it is not sure of users, and has no EXPN", () => {
