@@ -43,6 +43,9 @@ const obstacle = (
   if (mechanism.traits.kind === "plaintext" && !context.secure && !mechanism.traits.withoutTls) {
     return "would send the password without verified TLS"
   }
+  if (mechanism.traits.kind === "certificate" && !context.secure) {
+    return "has no verified TLS that a certificate was shown in"
+  }
   return undefined
 }
 
@@ -77,6 +80,7 @@ const strength: Readonly<Record<Mechanism.Kind, number>> = {
   mutual: 1,
   plaintext: 2,
   challenge: 3,
+  certificate: 3,
   "last-resort": 4
 }
 

@@ -12,7 +12,7 @@ import * as Mechanism from "./Mechanism.ts"
  */
 export const external: Mechanism.Mechanism = {
   name: "EXTERNAL",
-  traits: { kind: "challenge", withoutTls: false, anyChallenge: false },
+  traits: { kind: "certificate", withoutTls: false, anyChallenge: false },
   accepts: (credentials) => credentials._tag === "Certificate",
   client: (credentials, context) => {
     if (credentials._tag !== "Certificate") {

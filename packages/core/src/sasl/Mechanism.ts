@@ -17,9 +17,10 @@ import type { ChannelBinding } from "./ChannelBinding.ts"
  * - `mutual`: both sides prove the secret and neither sees it.
  * - `plaintext`: the server receives the secret; only over verified TLS.
  * - `challenge`: the client proves the secret, the server proves nothing.
+ * - `certificate`: the client has proved its key in the TLS handshake; only over TLS.
  * - `last-resort`: weak or unsafe; only when the server offers nothing better.
  */
-export type Kind = "channel-bound" | "mutual" | "plaintext" | "challenge" | "last-resort"
+export type Kind = "channel-bound" | "mutual" | "plaintext" | "challenge" | "certificate" | "last-resort"
 
 /** Facts about a mechanism. */
 export interface Traits {

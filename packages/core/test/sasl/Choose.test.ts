@@ -96,6 +96,14 @@ describe("Choose.automatic", () => {
     assert.deepStrictEqual(why(better, "NTLM"), ["a stronger mechanism is usable"])
   })
 
+  it("a certificate counts where it was shown: in TLS", () => {
+    const certificate: Mechanism.Certificate = { _tag: "Certificate", authorizationId: undefined }
+    assert.deepStrictEqual(names(Choose.standard(certificate, context(["EXTERNAL", "PLAIN"]))), ["EXTERNAL"])
+    const plan = Choose.standard(certificate, context(["EXTERNAL", "PLAIN"], false))
+    assert.deepStrictEqual(names(plan), [])
+    assert.deepStrictEqual(why(plan, "EXTERNAL"), ["has no verified TLS that a certificate was shown in"])
+  })
+
   it("an authorization identity leaves only mechanisms that carry one", () => {
     const acting = { ...credentials, authorizationId: "boss" }
     assert.deepStrictEqual(names(Choose.standard(acting, context(["CRAM-MD5", "PLAIN"]))), ["PLAIN"])

@@ -358,6 +358,14 @@ export const passwords: ReadonlyArray<Exchange> = [
     }
   },
   {
+    name: "does not use EXTERNAL without TLS",
+    from: "tests/data/test942, test943, test944, test945 (a difference)",
+    options: { credentials: { _tag: "Certificate", authorizationId: undefined } },
+    script: `${begins("AUTH EXTERNAL")}${quits}`,
+    asks: (client) => client.send(message),
+    finds: fails("NoUsableMechanism", { offered: ["EXTERNAL"] }, "never")
+  },
+  {
     name: "acts for a user by EXTERNAL",
     from: "tests/data/test944, and in place of test942",
     options: { ...inTls, credentials: { _tag: "Certificate", authorizationId: "user" } },
