@@ -158,7 +158,7 @@ const end = (fs: FileSystem.FileSystem, root: number) =>
   Effect.gen(function*() {
     const pids = descendants(yield* processes(fs), root)
     yield* signal([root], "SIGTERM")
-    yield* Effect.timeoutOption(untilGone(fs, [root]), "3 seconds")
+    yield* Effect.timeoutOption(untilGone(fs, [root]), "500 millis")
     yield* signal(pids, "SIGKILL")
     yield* untilGone(fs, pids)
   })

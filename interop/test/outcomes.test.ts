@@ -53,7 +53,7 @@ describe("outcomes", () => {
             })
             const { reason } = yield* Effect.flip(Effect.provide(sends(message), loggedIn(running)))
             assert.deepStrictEqual(reason._tag === "TooLarge" ? [reason.limit, reason.reply] : reason._tag, [
-              size,
+              kind.has.size,
               undefined
             ])
           }))
