@@ -76,7 +76,8 @@ export const rules: ReadonlyArray<Rule> = [
   },
   {
     name: "refused greeting",
-    fits: ({ step, reply }) => step === "Greeting" && reply.code >= 400,
+    // 221 is what QUIT is answered by: the server does not wait for commands.
+    fits: ({ step, reply }) => step === "Greeting" && (reply.code >= 400 || reply.code === 221),
     reason: ({ reply }) => Reason.make("GreetingRefused", { reply })
   },
   {

@@ -55,6 +55,7 @@ export const table: Readonly<Record<Step, Row>> = {
     "greeting",
     { 220: "service ready" },
     {
+      221: "closing the connection",
       421: "service not available",
       554: "no SMTP service here"
     },
@@ -266,7 +267,7 @@ export const isYes = (step: Step, reply: Reply.Reply): boolean => {
   if (step === "Auth" || step === "AuthResponse") {
     return reply.code === 235 || (reply.code === 334 && reply.lines.length === 1)
   }
-  return ((digits.get(step) ?? 0) >> Math.floor(reply.code / 100)) % 2 === 1
+  return ((digits.get(step) ?? 0) >> Math.floor(reply.code / 100)) % 2 === 1 && table[step].no[reply.code] === undefined
 }
 
 // A bit for each first digit of a code that means yes.

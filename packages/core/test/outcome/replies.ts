@@ -451,6 +451,7 @@ export const replies: ReadonlyArray<Row> = [
     "TemporaryFailure"
   ],
   // Replies that do not belong there.
+  ["a confused server", "stranger", "Greeting", "221 not ready", "GreetingRefused"],
   ["a confused server", "stranger", "Data", "250 ok", "ProtocolViolation"],
   ["a confused server", "stranger", "Mail", "354 go ahead", "ProtocolViolation"],
   ["a confused server", "stranger", "Auth", "250 ok", "ProtocolViolation"]

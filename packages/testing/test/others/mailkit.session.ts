@@ -145,11 +145,14 @@ export const session: ReadonlyArray<Exchange> = [
     finds: fails("TlsUnavailable", { reply: undefined }, "never")
   },
   {
-    name: "is told that the connection was lost by a server that greets with 221 and closes",
+    name: "is told that it is refused by a server that greets with 221",
     from: "TestServiceNotReady",
-    script: [says("221 not ready"), hears("EHLO client.example"), ends],
+    script: `
+      S: 221 not ready
+      ${quits}
+    `,
     asks: opens,
-    finds: fails("ConnectionLost", { step: "Ehlo" }, "now")
+    finds: fails("GreetingRefused", { reply: Reply.make(221, "not ready") }, "later")
   },
   ...([
     ["wrong-name", "it is for other.example"],
