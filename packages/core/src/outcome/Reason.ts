@@ -28,7 +28,7 @@ export const ConnectionFailed = Schema.TaggedStruct("ConnectionFailed", {
   code: Schema.String,
   detail: Schema.String
 })
-/** The connection ended before the session did. */
+/** The connection ended before the session did; `detail` shows the beginning of a reply that it ended in. */
 export const ConnectionLost = Schema.TaggedStruct("ConnectionLost", { step: Step, detail: Schema.String })
 /** No reply within the time limit of the step; `limit` is in milliseconds. */
 export const TimedOut = Schema.TaggedStruct("TimedOut", { step: Step, limit: Schema.Finite })

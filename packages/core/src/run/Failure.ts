@@ -5,8 +5,21 @@ import * as Reason from "../outcome/Reason.ts"
 import * as Reply from "../wire/Reply.ts"
 import type { TransportError } from "./Transport.ts"
 
-/** What a transport's error comes to at a step. A handshake before the greeting was that of implicit TLS. */
-export const fromTransport = ({ reason }: TransportError, step: string, greeted: boolean): Reason.Reason => {
+/**
+ * What a transport's error comes to at a step. A handshake before the greeting was that of implicit TLS.
+ * `unfinished` is what there was of a reply when the connection ended, as it may be shown.
+ */
+export const fromTransport = (
+  { reason }: TransportError,
+  step: string,
+  greeted: boolean,
+  unfinished = ""
+): Reason.Reason => {
+  const lost = (detail: string): Reason.Reason =>
+    Reason.make("ConnectionLost", {
+      step,
+      detail: unfinished === "" ? detail : `${detail}, in the middle of a reply: "${unfinished}"`
+    })
   const bytes = reason._tag === "NotTls"
     ? reason.firstBytes
     : reason._tag === "PlaintextBuffered"
@@ -22,9 +35,9 @@ export const fromTransport = ({ reason }: TransportError, step: string, greeted:
         detail: reason.detail
       })
     case "Closed":
-      return Reason.make("ConnectionLost", { step, detail: "the server closed the connection" })
+      return lost("the server closed the connection")
     case "Broken":
-      return Reason.make("ConnectionLost", { step, detail: reason.detail })
+      return lost(reason.detail)
     case "CertificateRefused":
       return Reason.make("CertificateRefused", { problem: reason.problem, detail: reason.detail })
     case "HandshakeFailed":

@@ -303,9 +303,7 @@ export class Line {
     return Reason.make("ProtocolViolation", {
       step,
       expected: "silence until the next command",
-      received: reply === undefined
-        ? this.secrets.hideAll("Auth", Reply.escape(this.decoder.held()))
-        : Reply.render(reply)
+      received: reply === undefined ? this.unfinished("Auth") : Reply.render(reply)
     })
   }
 
@@ -327,7 +325,10 @@ export class Line {
   }
 
   read(step: Expect.Step): Effect.Effect<void, Reason.Reason> {
-    const reading = Effect.mapError(this.wire.read, (error) => fromTransport(error, step, this.greeted))
+    const reading = Effect.mapError(
+      this.wire.read,
+      (error) => fromTransport(error, step, this.greeted, this.unfinished(step))
+    )
     const filling: Effect.Effect<void, Reason.Reason> = Effect.flatMap(reading, (octets) => {
       const problem = this.received(octets)
       if (problem !== undefined) return Effect.fail(problem)
@@ -338,6 +339,11 @@ export class Line {
       ? this.within(step, filling)
       : Effect.mapError(Effect.timeout(filling, partingTime), () => failed)
     return Effect.andThen(this.log.tell, limited)
+  }
+
+  // What there is of a reply that is not whole.
+  unfinished(step: Expect.Step): string {
+    return this.decoder.isEmpty() ? "" : this.secrets.hideAll(step, Reply.escape(this.decoder.held()))
   }
 
   received(octets: Uint8Array): Reason.Reason | undefined {

@@ -13,7 +13,7 @@ import {
 } from "@postern/core"
 import { Explore } from "@postern/testing"
 import { Effect, Redacted, Result } from "effect"
-import { failure, hears, quits, says, type Step, success, talk } from "./scripted.ts"
+import { ends, failure, hears, quits, says, saysBytes, type Step, success, talk } from "./scripted.ts"
 
 const credentials = Mechanism.password("tim", Redacted.make("tanstaaftanstaaf"))
 const octets = new Uint8Array(9216).fill(0x61)
@@ -39,6 +39,31 @@ const authenticated = (mechanism: Mechanism.Mechanism) =>
   })
 
 const broken: ReadonlyArray<Step> = [says("220 hi"), hears("AUTH CRAM-MD5"), says("334 ???"), hears("*")]
+
+describe("an answer that the connection ends in", () => {
+  it.effect("is not shown, as it may hold half of a secret", () =>
+    Effect.gen(function*() {
+      const script = [
+        says("220 hi"),
+        hears(`AUTH PLAIN ${btoa("\0tim\0tanstaaftanstaaf")}`),
+        saysBytes("535 no such user: tim tanstaaft"),
+        ends
+      ]
+      const { reason } = failure(yield* talk(script, (connection) => connection.run(authenticated(Plain.plain))))
+      assert.deepStrictEqual<unknown>(reason, {
+        _tag: "ConnectionLost",
+        step: "Auth",
+        detail: "the server closed the connection, in the middle of a reply: \"<redacted>\""
+      })
+    }))
+
+  it.effect("is not there where the connection ends without one", () =>
+    Effect.gen(function*() {
+      const script = [says("220 hi"), hears(`AUTH PLAIN ${btoa("\0tim\0tanstaaftanstaaf")}`), ends]
+      const { reason } = failure(yield* talk(script, (connection) => connection.run(authenticated(Plain.plain))))
+      assert.deepInclude<object>(reason, { step: "Auth", detail: "the server closed the connection" })
+    }))
+})
 
 describe("an exchange that the client cancels", () => {
   it.effect("leaves the connection usable once the server has let go of it", () =>

@@ -138,11 +138,15 @@ export const session: ReadonlyArray<Exchange> = [
     finds: gives(["mail.example", true, 10_485_760])
   },
   {
-    name: "takes no reply from a server that closes in the middle of its line",
+    name: "takes no reply from a server that closes in the middle of its line, and tells what there was of it",
     from: "smtp-connection-test: Server response decoding (_remainder)",
     script: [says("220 mail.example ESMTP"), hears("EHLO client.example"), saysOctets("421 Прощай"), ends],
     asks: opens,
-    finds: fails("ConnectionLost", { step: "Ehlo" }, "now")
+    finds: fails("ConnectionLost", {
+      step: "Ehlo",
+      detail:
+        "the server closed the connection, in the middle of a reply: \"421 \\xd0\\x9f\\xd1\\x80\\xd0\\xbe\\xd1\\x89\\xd0\\xb0\\xd0\\xb9\""
+    }, "now")
   },
   {
     name: "connects in plain text where that was asked for",
