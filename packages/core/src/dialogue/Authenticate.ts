@@ -31,8 +31,8 @@ const lineLimit = 512
 /** What came of one mechanism. */
 type Verdict =
   | { readonly _tag: "Accepted" }
-  /** `said`: what the server's last challenge said of it, in words. */
-  | { readonly _tag: "Refused"; readonly reply: Reply; readonly said: string | undefined }
+  /** `ran`: it answers what the mechanism said. `said`: what the server's last challenge said of it, in words. */
+  | { readonly _tag: "Refused"; readonly reply: Reply; readonly ran: boolean; readonly said: string | undefined }
   | { readonly _tag: "Cancelled"; readonly trouble: Mechanism.SaslError }
   | { readonly _tag: "Unverified"; readonly reply: Reply }
 
@@ -85,7 +85,7 @@ export const authenticate = Program.fn(function*<R>(
       if (isUnproved(verdict)) {
         return yield* Program.fail(Reason.make("ServerNotVerified", { mechanism: mechanism.name, attempts }))
       }
-      const why = verdict._tag === "Refused" ? judge(verdict.reply) : "exchange broken"
+      const why = verdict._tag === "Refused" ? judge(verdict) : "exchange broken"
       if (why !== "try the next") return yield* Program.fail(Reason.make("AuthenticationFailed", { why, attempts }))
       remaining = others
     }
@@ -117,11 +117,14 @@ const withNextBinding = (context: Mechanism.ClientContext, verdict: Verdict): Me
 }
 
 // What a refusal of AUTH means for the other mechanisms (RFC 4954 §6).
-const judge = ({ code }: Reply): Reason.Of<"AuthenticationFailed">["why"] | "try the next" => {
+const judge = (
+  { ran, reply: { code } }: Extract<Verdict, { readonly _tag: "Refused" }>
+): Reason.Of<"AuthenticationFailed">["why"] | "try the next" => {
   if (code === 504 || code === 534 || code === 538 || code === 432) return "try the next"
   if (code < 500) return "temporary"
   if (code === 530) return "encryption required"
-  return code === 500 || code === 501 || code === 502 || code === 503 ? "no mechanism worked" : "bad credentials"
+  if (code > 503) return "bad credentials"
+  return ran ? "response refused" : "no mechanism worked"
 }
 
 const toAttempt = (mechanism: string, verdict: Exclude<Verdict, { readonly _tag: "Accepted" }>): Reason.Attempt => {
@@ -162,7 +165,7 @@ const attempt = Program.fn(function*<R>(
   const auth = yield* Program.fromResult(Result.mapError(Command.auth(mechanism.name, initial), invalidName))
   let [answer] = yield* Program.exchange(auth)
   for (let turn = 0;; turn++) {
-    if (Result.isFailure(answer)) return yield* refused(answer.failure, step.refusal)
+    if (Result.isFailure(answer)) return yield* refused(answer.failure, initial !== undefined, step.refusal)
     if (answer.success._tag === "Accepted") {
       const complete = step.verified && waiting === undefined
       return verdict(complete ? { _tag: "Accepted" } : { _tag: "Unverified", reply: answer.success.reply })
@@ -192,10 +195,17 @@ const verdict = (verdict: Verdict): Verdict => verdict
 const invalidName = ({ problem }: Command.CommandError): Reason.Of<"InvalidInput"> =>
   Reason.make("InvalidInput", { what: "the mechanism", problem })
 
-const refused = (refusal: Expect.Refused, said: string | undefined): Program.Program<Verdict, Reason.Reason> =>
-  refusal.reply.code >= 400 && refusal.reply.code !== 421
-    ? Program.succeed(verdict({ _tag: "Refused", reply: refusal.reply, said }))
-    : Program.fail(Classify.refusal(nothingKnown, refusal))
+const refused = (
+  refusal: Expect.Refused,
+  initial: boolean,
+  said: string | undefined
+): Program.Program<Verdict, Reason.Reason> => {
+  const { reply, step } = refusal
+  if (reply.code < 400 || reply.code === 421) return Program.fail(Classify.refusal(nothingKnown, refusal))
+  // 500, 502 and 503 to AUTH are about the command, with an initial response too; 501 is about what stands behind it.
+  const ran = step === "AuthResponse" || (initial && reply.code === 501)
+  return Program.succeed(verdict({ _tag: "Refused", reply, ran, said }))
+}
 
 // Enough for the rules that are not about the envelope.
 const nothingKnown: Classify.Known = {

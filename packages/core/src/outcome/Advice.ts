@@ -277,6 +277,8 @@ const certificateAdvice: Readonly<Record<Of<"CertificateRefused">["problem"], st
 const authenticationAdvice: Readonly<Record<Of<"AuthenticationFailed">["why"], string>> = {
   "bad credentials":
     "Check user name and password; providers with two-factor login want an app password or OAuth. No other mechanism was tried, so that the account is not locked.",
+  "response refused":
+    "The server ran the mechanism and did not take what was said with it: read its reply, and check the form of the user name and whom to act for. No other mechanism was tried.",
   temporary: "The server cannot authenticate now: try again later.",
   "encryption required": "Use security \"startTls\" or \"tls\".",
   "no mechanism worked": "None of the mechanisms tried is available on this server: look at each reply.",

@@ -92,6 +92,7 @@ export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
 export const AuthenticationFailed = Schema.TaggedStruct("AuthenticationFailed", {
   why: Schema.Literals([
     "bad credentials",
+    "response refused",
     "temporary",
     "encryption required",
     "no mechanism worked",

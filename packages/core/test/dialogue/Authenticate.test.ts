@@ -188,20 +188,21 @@ type Why = Reason.Of<"AuthenticationFailed">["why"]
 
 describe("after a refusal", () => {
   const two = Choose.inOrder(Plain.plain, Login.login)
-  const ends: ReadonlyArray<readonly [string, Why]> = [
+  // The last: where it answers a response to a challenge, and that is something else.
+  const ends: ReadonlyArray<readonly [string, Why, Why?]> = [
     ["535 5.7.8 no", "bad credentials"],
     ["550 5.7.1 no", "bad credentials"],
     ["554 5.7.0 no", "bad credentials"],
     ["454 4.7.0 later", "temporary"],
     ["451 later", "temporary"],
     ["450 later", "temporary"],
-    ["501 5.5.2 what?", "no mechanism worked"],
-    ["500 5.5.6 too long", "no mechanism worked"],
-    ["502 what?", "no mechanism worked"],
-    ["503 not now", "no mechanism worked"],
+    ["501 5.5.2 what?", "response refused"],
+    ["500 5.5.6 too long", "no mechanism worked", "response refused"],
+    ["502 what?", "no mechanism worked", "response refused"],
+    ["503 not now", "no mechanism worked", "response refused"],
     ["530 5.7.0 STARTTLS first", "encryption required"]
   ]
-  for (const [answer, why] of ends) {
+  for (const [answer, why, whyLater = why] of ends) {
     it(`${answer.slice(0, 3)}: it stops, ${why}`, () => {
       const { end, lines } = run(two, [answer, "235 never"])
       assert.lengthOf(lines, 1)
@@ -216,9 +217,15 @@ describe("after a refusal", () => {
       const later = failure(
         run(Choose.inOrder(CramMd5.cramMd5, Plain.plain), [`334 ${base64("<1@h>")}`, answer, "235 never"]).end
       )
-      assert.strictEqual(later._tag === "AuthenticationFailed" ? later.why : later._tag, why)
+      assert.strictEqual(later._tag === "AuthenticationFailed" ? later.why : later._tag, whyLater)
     })
   }
+
+  it("501 before anything was said for a mechanism: that is not available", () => {
+    const { end, lines } = run(Choose.inOrder(Login.login), ["501 what is LOGIN?"])
+    assert.deepStrictEqual(lines, ["AUTH LOGIN\r\n"])
+    assert.deepInclude(failure(end), { _tag: "AuthenticationFailed", why: "no mechanism worked" })
+  })
 
   const goesOn: ReadonlyArray<readonly [string, Why]> = [
     ["504 5.5.4 unknown", "no mechanism worked"],

@@ -75,7 +75,7 @@ const serverLines = ({ exchange, outcome, smtp }: Vector): ReadonlyArray<string>
 const whyRefused: Readonly<Record<string, Why>> = {
   "authzid-denied": "bad credentials",
   temporary: "temporary",
-  syntax: "no mechanism worked"
+  syntax: "response refused"
 }
 
 const files: ReadonlyArray<readonly [Mechanism.Mechanism, ReadonlyArray<Vector>]> = [

@@ -131,9 +131,8 @@ describe("Advice", () => {
   it("every why and every problem of a certificate has its own advice", () => {
     const relay = (["not authenticated", "auth needs tls", "not allowed", "no auth offered"] as const)
       .map((why) => Advice.advice({ ...samples.RelayDenied[0], why }))
-    const auth =
-      (["bad credentials", "temporary", "encryption required", "no mechanism worked", "exchange broken"] as const)
-        .map((why) => Advice.advice({ ...samples.AuthenticationFailed[0], why }))
+    const auth = Reason.AuthenticationFailed.fields.why.literals
+      .map((why) => Advice.advice({ ...samples.AuthenticationFailed[0], why }))
     const certificate = Reason.CertificateRefused.fields.problem.literals
       .map((problem) => Advice.advice({ ...samples.CertificateRefused[0], problem }))
     for (const all of [relay, auth, certificate]) {

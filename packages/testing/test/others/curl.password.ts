@@ -351,7 +351,7 @@ export const passwords: ReadonlyArray<Exchange> = [
     `,
     asks: (client) => client.send(message),
     finds: (outcome) => {
-      fails("AuthenticationFailed", {}, "never")(outcome)
+      fails("AuthenticationFailed", { why: "response refused" }, "never")(outcome)
       assert.deepStrictEqual(attempts(outcome).map(({ outcome, reply }) => [outcome, reply?.code, reply?.lines[0]]), [
         ["refused", 501, "not for them"]
       ])
