@@ -1,14 +1,14 @@
 /**
  * Prints the pages that are tables of the code: docs/replies.md from `Expect.table`,
- * docs/errors.md from `Advice.catalogue`. With --check it only says whether they are
- * up to date.
+ * docs/errors.md from `Advice.catalogue`, docs/other-peoples-tests.md from the collections
+ * of exchanges. With --check it only says whether they are up to date.
  */
 import { Advice, Expect, Reason, Reply } from "@postern/core"
 import * as Duration from "effect/Duration"
 import { readFileSync, writeFileSync } from "node:fs"
+import { table } from "./markdown.ts"
+import { others } from "./others-page.ts"
 
-const cell = (text: string): string => text.replaceAll("|", "\\|")
-const row = (...cells: ReadonlyArray<string>): string => `| ${cells.map(cell).join(" | ")} |`
 const codes = (meanings: Readonly<Record<number, string>>): string =>
   Object.entries(meanings).map(([code, meaning]) => `${code} ${meaning}`).join("; ") || "none"
 
@@ -17,10 +17,15 @@ const replies = [
   "",
   "Printed from `Expect.table` by `npm run docs`. Codes that are not listed count by their first digit: 4yz is refused for now, 5yz for good. 421 may come at any step and ends the session. AUTH takes nothing but 235 and a 334 of one line for success.",
   "",
-  row("Step", "Means yes", "Means no", "Time limit", "Source"),
-  row("---", "---", "---", "---", "---"),
-  ...Object.values(Expect.table).map(({ no, source, timeLimit, verb, yes }) =>
-    row(`\`${verb}\``, codes(yes), codes(no), Duration.format(timeLimit), source)
+  ...table(
+    ["Step", "Means yes", "Means no", "Time limit", "Source"],
+    Object.values(Expect.table).map(({ no, source, timeLimit, verb, yes }) => [
+      `\`${verb}\``,
+      codes(yes),
+      codes(no),
+      Duration.format(timeLimit),
+      source
+    ])
   )
 ]
 
@@ -81,12 +86,13 @@ const errors = [
   "",
   "Printed from `Advice.catalogue` by `npm run docs`. Every failure is one `SmtpError` with a `reason`; `retry`, `problem`, `advice` and `fault` come from the reason. Handle one kind by its name: `Effect.catchReason(\"SmtpError\", \"RelayDenied\", …)`. Refusals are \"later\" where the reply is 4yz, whatever the row says of 5yz.",
   "",
-  row("Reason", "Fault", "Retry", "Problem (example)", "Advice"),
-  row("---", "---", "---", "---", "---"),
-  ...Object.entries(samples).map(([tag, fields]) => {
-    const reason = Reason.make(tag as Reason.Tag, fields as never)
-    return row(`\`${tag}\``, Advice.fault(reason), Advice.retry(reason), Advice.problem(reason), Advice.advice(reason))
-  })
+  ...table(
+    ["Reason", "Fault", "Retry", "Problem (example)", "Advice"],
+    Object.entries(samples).map(([tag, fields]) => {
+      const reason = Reason.make(tag as Reason.Tag, fields as never)
+      return [`\`${tag}\``, Advice.fault(reason), Advice.retry(reason), Advice.problem(reason), Advice.advice(reason)]
+    })
+  )
 ]
 
 const whys = <T extends "RelayDenied" | "AuthenticationFailed" | "CertificateRefused">(
@@ -97,10 +103,12 @@ const whys = <T extends "RelayDenied" | "AuthenticationFailed" | "CertificateRef
   "",
   `## ${tag} by \`${field}\``,
   "",
-  row(field, "Advice"),
-  row("---", "---"),
-  ...values.map((value) =>
-    row(value, Advice.advice({ ...Reason.make(tag, samples[tag] as never), [field]: value } as Reason.Reason))
+  ...table(
+    [field, "Advice"],
+    values.map((value) => [
+      value,
+      Advice.advice({ ...Reason.make(tag, samples[tag] as never), [field]: value } as Reason.Reason)
+    ])
   )
 ]
 
@@ -112,7 +120,12 @@ errors.push(
 
 const check = process.argv.includes("--check")
 let stale = 0
-for (const [path, lines] of [["docs/replies.md", replies], ["docs/errors.md", errors]] as const) {
+const pages = [
+  ["docs/replies.md", replies],
+  ["docs/errors.md", errors],
+  ["docs/other-peoples-tests.md", others]
+] as const
+for (const [path, lines] of pages) {
   const text = `${lines.join("\n")}\n`
   if (!check) {
     writeFileSync(path, text)
