@@ -178,17 +178,21 @@ export const make = Effect.fnUntraced(function*(
     scope
   )
 
+  // No more ask at a time than can be served: `Pool` begins an attempt for each, and while a server is away the
+  // attempts of all those who wait would heap up behind each other.
+  const turns = Semaphore.makeUnsafe(options.max)
+
+  const waits = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      waiting++
+      return Effect.ensuring(effect, Effect.sync(() => waiting--))
+    })
+
   // A pool that is closed interrupts those who still wait.
-  const get = Effect.suspend(() => {
-    waiting++
-    return Effect.ensuring(
-      Effect.catchCause(
-        Pool.get(pool),
-        (cause) => isClosed && Cause.hasInterruptsOnly(cause) ? drained : Effect.failCause(cause)
-      ),
-      Effect.sync(() => waiting--)
-    )
-  })
+  const get = Effect.catchCause(
+    Pool.get(pool),
+    (cause) => isClosed && Cause.hasInterruptsOnly(cause) ? drained : Effect.failCause(cause)
+  )
 
   const isFit = (connection: Connection): Effect.Effect<boolean> =>
     connection.rank === 0 ? connection.isGood : Effect.flatMap(
@@ -209,12 +213,12 @@ export const make = Effect.fnUntraced(function*(
 
   /** Undefined when the one that was free is not to be used any more; the last one is lent in any case. */
   const lend = (isLast: boolean): Effect.Effect<Connection | undefined, SmtpError.SmtpError, Scope.Scope> =>
-    Effect.flatMap(Effect.scope, (scope) => {
+    Effect.flatMap(Effect.andThen(waits(turns.takeScoped(1)), Effect.scope), (scope) => {
       let lent: Connection | undefined
       return Effect.andThen(
         // Runs once it is back: a connection that `Pool` drops while it is lent is replaced, needed or not.
         Scope.addFinalizerExit(scope, (exit) => lent === undefined ? Effect.void : settle(lent, exit)),
-        Effect.flatMap(get, (connection) => {
+        Effect.flatMap(waits(get), (connection) => {
           lent = connection
           busy++
           const looked = Effect.tap(connection.opened.connection.quietFor, (quiet) => {
