@@ -23,7 +23,8 @@ export const mechanisms: ReadonlyArray<string> = [
   "OAUTHBEARER"
 ]
 
-const secret = "only for tests on loopback"
+/** What signs them. */
+export const secret = "only for tests on loopback"
 
 const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
 

@@ -8,6 +8,12 @@ import type { Arrived } from "./Server.ts"
 export const messages = (
   folder: string
 ): Effect.Effect<ReadonlyArray<Arrived>, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.map(asStored(folder), (all) => all.map(({ octets }) => ({ octets: withCrlf(octets) })))
+
+/** The same, of servers that store what came octet for octet. */
+export const asStored = (
+  folder: string
+): Effect.Effect<ReadonlyArray<Arrived>, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -15,7 +21,7 @@ export const messages = (
     const files = names.filter((name) => /(^|\/)(new|cur)\/[^/]+$/.test(name))
     return yield* Effect.forEach(
       files,
-      (name) => Effect.map(fs.readFile(path.join(folder, name)), (octets) => ({ octets: withCrlf(octets) })),
+      (name) => Effect.map(fs.readFile(path.join(folder, name)), (octets) => ({ octets })),
       { concurrency: 16 }
     )
   }).pipe(Effect.orDie)

@@ -54,6 +54,7 @@ const alone = Semaphore.makeUnsafe(1)
 /**
  * Several servers have places that no setting moves (OpenSMTPD its queue and its control
  * socket), so each gets a root of hard links: a tenth of a second, and no room.
+ * What a package brought is one file for all of them, and not to be written to.
  */
 export const trixie = Effect.fnUntraced(function*(
   name: string
@@ -66,7 +67,10 @@ export const trixie = Effect.fnUntraced(function*(
   // cp gave it the mode of the other one.
   yield* Effect.orDie(fs.chmod(here.folder, 0o755))
   const entries = Object.entries(users)
-  yield* here.write("etc/passwd", entries.map(([name, { gid, uid }]) => `${name}:x:${uid}:${gid}::/srv:/bin/sh\n`).join(""))
+  yield* here.write(
+    "etc/passwd",
+    entries.map(([name, { gid, uid }]) => `${name}:x:${uid}:${gid}::/srv:/bin/sh\n`).join("")
+  )
   yield* here.write("etc/group", entries.map(([name, { gid }]) => `${name}:x:${gid}:\n`).join(""))
   for (const [device, minor] of Object.entries({ null: "3", zero: "5", random: "8", urandom: "9" })) {
     yield* Command.run("mknod", ["--mode=666", path.join(here.folder, "dev", device), "c", "1", minor])

@@ -140,20 +140,27 @@ const restricted = <R>(
   why: string
 ): Authenticator<R> =>
 (credentials, context) => {
-  const plan = authenticator(credentials, context)
-  const dropped = plan.candidates.filter(({ name }) => !keep(name)).map(({ name }) => ({ mechanism: name, why }))
-  return { candidates: plan.candidates.filter(({ name }) => keep(name)), unusable: [...plan.unusable, ...dropped] }
+  // What may not be used is no reason against anything weaker.
+  const { candidates, unusable } = authenticator(credentials, { ...context, offered: context.offered.filter(keep) })
+  const dropped = context.offered.filter((name) => !keep(name))
+  return {
+    candidates: candidates.filter(({ name }) => keep(name)),
+    unusable: [
+      ...unusable.filter(({ mechanism }) => !dropped.includes(mechanism)),
+      ...dropped.map((mechanism) => ({ mechanism, why }))
+    ]
+  }
 }
 
 const upper = (names: ReadonlyArray<string>): ReadonlyArray<string> => names.map((name) => name.toUpperCase())
 
-/** Only the mechanisms of these names. */
+/** Only the mechanisms of these names, as if the server offered no others. */
 export const only = <R>(authenticator: Authenticator<R>, ...names: ReadonlyArray<string>): Authenticator<R> => {
   const allowed = upper(names)
   return restricted(authenticator, (name) => allowed.includes(name), `only ${allowed.join(", ")} may be used`)
 }
 
-/** All but the mechanisms of these names. */
+/** All but the mechanisms of these names, as if the server did not offer them. */
 export const exclude = <R>(authenticator: Authenticator<R>, ...names: ReadonlyArray<string>): Authenticator<R> => {
   const excluded = upper(names)
   return restricted(authenticator, (name) => !excluded.includes(name), "excluded by the caller")

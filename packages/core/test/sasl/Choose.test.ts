@@ -147,6 +147,16 @@ describe("Choose's combinators", () => {
     assert.deepStrictEqual(names(only(standard)(credentials, offers)), [])
   })
 
+  it("only and exclude: what may not be used keeps no weaker one from being used", () => {
+    const all = { ...offers, offered: ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "NTLM", "DIGEST-MD5"] }
+    for (const name of ["PLAIN", "NTLM", "DIGEST-MD5"]) {
+      assert.deepStrictEqual(names(only(standard, name)(credentials, all)), [name])
+    }
+    const plan = exclude(standard, "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN")(credentials, all)
+    assert.deepStrictEqual(names(plan), ["NTLM", "DIGEST-MD5"])
+    assert.deepStrictEqual(why(plan, "PLAIN"), ["excluded by the caller"])
+  })
+
   it("exclude", () => {
     const plan = exclude(standard, "Plain")(credentials, offers)
     assert.deepStrictEqual(names(plan), ["LOGIN", "CRAM-MD5"])

@@ -1,0 +1,141 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { Mechanism, type SmtpClient } from "@postern/core"
+import { SmtpPool } from "@postern/node"
+import { Effect, Exit, Fiber, Redacted, Result, Schedule, Scope, Stream } from "effect"
+import * as Ground from "../machine/Ground.ts"
+import * as Postfix from "../servers/Postfix.ts"
+import { account, type Arrived, type Server } from "../servers/Server.ts"
+
+// So many messages; `npm run soak` has 100,000.
+const messages = Number(process.env["SOAK_MESSAGES"] ?? 3000)
+const restarts = Number(process.env["SOAK_RESTARTS"] ?? 4)
+
+const latin1 = new TextDecoder("latin1")
+
+const letter = (number: number): SmtpClient.Message => ({
+  from: "ann@example.test",
+  to: "ben@example.test",
+  content: `From: ann@example.test\r\nX-Soak: ${number}.\r\nSubject: soak\r\n\r\n${"x".repeat(200 + number % 800)}\r\n`
+})
+
+/** For each number that arrived, the queue ids under which it did. */
+const arrivals = (all: ReadonlyArray<Arrived>): ReadonlyMap<number, ReadonlyArray<string>> => {
+  const found = new Map<number, Array<string>>()
+  for (const { octets } of all) {
+    const text = latin1.decode(octets)
+    const number = Number(/^X-Soak: (\d+)\.\r$/m.exec(text)?.[1] ?? "-1")
+    const id = /\sid ([0-9A-F]+)\s/.exec(text)?.[1] ?? "?"
+    const ids = found.get(number)
+    if (ids === undefined) found.set(number, [id])
+    else ids.push(id)
+  }
+  return found
+}
+
+type Fate = "sent" | "in doubt" | "not sent"
+
+const fateOf = (result: SmtpClient.Sent["result"]): Fate =>
+  Result.isSuccess(result) ? "sent" : result.failure.reason._tag === "InDoubt" ? "in doubt" : "not sent"
+
+// Killed and started again, until the scope ends; then it runs for good.
+const restarting = Effect.fnUntraced(function*(server: Server, progress: () => number) {
+  let life = yield* Scope.make()
+  let daemon = yield* Scope.provide(server.run, life)
+  let done = 0
+  const restart = Effect.gen(function*() {
+    yield* daemon.kill
+    yield* Scope.close(life, Exit.void)
+    life = yield* Scope.make()
+    daemon = yield* Scope.provide(server.run, life)
+    done++
+  })
+  const due = () => done < restarts && progress() >= (done + 1) * messages / (restarts + 1)
+  yield* Effect.addFinalizer(() => Scope.close(life, Exit.void))
+  const fiber = yield* Effect.forkScoped(
+    Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), Effect.suspend(() => due() ? restart : Effect.void)), {
+      until: () => done === restarts
+    })
+  )
+  return { restarted: () => done, settled: Fiber.join(fiber) }
+})
+
+const soak = Effect.gen(function*() {
+  const identities = yield* Ground.identities
+  const server = yield* Postfix.withDovecot.setUp({ identities })
+  const fates = new Map<number, Fate>()
+  const memory: Array<number> = []
+  const { restarted, settled } = yield* restarting(server, () => fates.size)
+  yield* Effect.forkScoped(
+    Effect.forever(
+      Effect.andThen(Effect.sync(() => memory.push(process.memoryUsage().rss)), Effect.sleep("250 millis"))
+    )
+  )
+  const pool = SmtpPool.layerTcp({
+    endpoint: `127.0.0.1:${server.ports.startTls}`,
+    tls: { ca: [identities.ca], serverName: Ground.hostname },
+    credentials: Mechanism.password(account.user, Redacted.make(account.password)),
+    domain: "client.example.test",
+    backOff: Schedule.spaced("100 millis"),
+    retry: Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 300 }), Schedule.setInputType<unknown>())
+  })
+  const started = performance.now()
+  yield* Effect.gen(function*() {
+    const { sendAll } = yield* SmtpPool.SmtpPool
+    const all = Stream.map(Stream.range(1, messages), letter)
+    yield* Stream.runForEach(sendAll(all), ({ message, result }) =>
+      Effect.sync(() => {
+        const number = Number(/X-Soak: (\d+)\./.exec(String(message.content))?.[1])
+        assert.isFalse(fates.has(number), "each message has one fate")
+        fates.set(number, fateOf(result))
+      }))
+  }).pipe(Effect.provide(pool))
+  const seconds = (performance.now() - started) / 1000
+  yield* settled
+
+  // What Postfix took is delivered, however long that takes.
+  const count = (fate: Fate) => [...fates.values()].filter((each) => each === fate).length
+  const missing = (there: ReadonlyMap<number, unknown>) =>
+    [...fates].filter(([number, fate]) => fate === "sent" && !there.has(number)).map(([number]) => number)
+  const there = yield* Effect.repeat(Effect.map(server.mailbox, arrivals), {
+    schedule: Schedule.spaced("1 second"),
+    until: (there) => missing(there).length === 0,
+    times: 120
+  }).pipe(Effect.andThen(Effect.map(server.mailbox, arrivals)))
+
+  const twice = [...there].filter(([, ids]) => new Set(ids).size > 1)
+  const inDoubtThere = [...fates].filter(([number, fate]) => fate === "in doubt" && there.has(number)).length
+  const report = {
+    messages,
+    restarts: restarted(),
+    seconds: Math.round(seconds),
+    "messages a second": Math.round(messages / seconds),
+    sent: count("sent"),
+    "in doubt": count("in doubt"),
+    "in doubt, and arrived": inDoubtThere,
+    "not sent": count("not sent"),
+    arrived: there.size,
+    "delivered twice by Postfix itself": [...there.values()].filter((ids) => ids.length > new Set(ids).size).length,
+    "MiB, quarter by quarter": [1, 2, 3, 4].map((quarter) => {
+      const part = memory.slice((quarter - 1) * memory.length / 4, quarter * memory.length / 4)
+      return Math.round(Math.max(0, ...part) / 2 ** 20)
+    })
+  }
+  console.log(report)
+
+  assert.strictEqual(fates.size, messages, "each message has a fate")
+  assert.deepStrictEqual(missing(there), [], "what was called sent is there")
+  assert.deepStrictEqual(twice, [], "nothing was handed over twice")
+  const ghosts = [...fates].filter(([number, fate]) => fate === "not sent" && there.has(number))
+  assert.deepStrictEqual(ghosts, [], "what was called not sent is not there")
+  assert.strictEqual(report.restarts, restarts)
+  return report
+})
+
+describe("soak", () => {
+  it.live(
+    `${messages} messages, ${restarts} restarts`,
+    () => Effect.scoped(soak).pipe(Effect.provide(NodeServices.layer)),
+    3_600_000
+  )
+})
