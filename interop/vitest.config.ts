@@ -5,7 +5,11 @@ const source = ["@postern/source", "node", "import", "default"]
 
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
-  resolve: { conditions: source },
+  // The optional library of NodeGss is installed for these tests alone.
+  resolve: {
+    conditions: source,
+    alias: { kerberos: fileURLToPath(new URL("node_modules/kerberos", import.meta.url)) }
+  },
   ssr: { resolve: { conditions: source, externalConditions: source } },
   test: {
     include: ["interop/test/**/*.test.ts"],

@@ -18,7 +18,7 @@ export const aiosmtpd: Kind = Library.kind({
     knowsRecipients: true,
     size: 1_000_000,
     idles: true,
-    relays: true
+    relays: "says why"
   },
   // Debian's own, whatever else is called python3: it has Debian's packages.
   command: "/usr/bin/python3",

@@ -55,7 +55,7 @@ const has: Features = {
   knowsRecipients: true,
   size: 1_000_000,
   idles: true,
-  relays: true
+  relays: "says why"
 }
 
 // Offered inside of TLS, and where there is none to be had.

@@ -16,7 +16,7 @@ const has: Features = {
   knowsRecipients: true,
   size: 1_000_000,
   idles: false,
-  relays: true
+  relays: "says nothing"
 }
 
 const listens = (port: number, tls: string) =>

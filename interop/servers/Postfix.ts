@@ -8,6 +8,7 @@ import * as Daemon from "../machine/Daemon.ts"
 import * as Debian from "../machine/Debian.ts"
 import { freePorts, type Ground, ground, hostname, owner } from "../machine/Ground.ts"
 import * as Dovecot from "./DovecotAuthentication.ts"
+import * as Kerberos from "./Kerberos.ts"
 import * as Maildir from "./Maildir.ts"
 import {
   account,
@@ -26,6 +27,7 @@ interface Backend {
   /** Lines of `main.cf` that say so. */
   readonly settings: ReadonlyArray<string>
   readonly has: Features
+  readonly environment?: Readonly<Record<string, string>>
   /** What has to run before Postfix. */
   readonly before: Effect.Effect<unknown, Daemon.DaemonError | CommandError, Needs | Scope.Scope>
 }
@@ -87,7 +89,7 @@ const features = (mechanisms: ReadonlyArray<string>): Features => ({
   knowsRecipients: true,
   size: 1_000_000,
   idles: true,
-  relays: true
+  relays: "says why"
 })
 
 /** Sets up a Postfix; `kind` below gives it a name and a backend. */
@@ -190,6 +192,7 @@ const setUp = Effect.fnUntraced(function*(
         name,
         command: "postfix",
         args: ["-c", config, "start-fg"],
+        env: { ...backend.environment },
         answers: [startTls, tls, plain, submission],
         log
       })
@@ -210,7 +213,9 @@ const cyrusHas = features([
   "SCRAM-SHA-1",
   "SCRAM-SHA-256",
   "SCRAM-SHA-512",
-  "ANONYMOUS"
+  "ANONYMOUS",
+  "GSSAPI",
+  "GSS-SPNEGO"
 ])
 
 /** With Dovecot's authentication service. */
@@ -251,14 +256,19 @@ export const withCyrus: Kind = {
         "postfix/sasl/smtpd.conf",
         ["pwcheck_method: auxprop", "auxprop_plugin: sasldb", `sasldb_path: ${database}`].join("\n") + "\n"
       )
-      return yield* setUp("Postfix with Cyrus SASL", here, options, {
+      const realm = yield* Kerberos.realm(here, yield* owner("postfix"))
+      const server = yield* setUp("Postfix with Cyrus SASL", here, options, {
         settings: [
           ...asking("cyrus", "smtpd"),
-          "smtpd_sasl_local_domain = localhost"
+          "smtpd_sasl_local_domain = localhost",
+          // Postfix clears its environment but for these.
+          `import_environment = ${Object.keys(realm.server).join(" ")} MAIL_CONFIG`
         ],
+        environment: realm.server,
         has: cyrusHas,
         before: Effect.void
       })
+      return { ...server, realm }
     }))
 }
 

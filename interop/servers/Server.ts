@@ -7,6 +7,7 @@ import type { CommandError } from "../machine/Command.ts"
 import type { Daemon, DaemonError } from "../machine/Daemon.ts"
 import type { Unavailable } from "../machine/Debian.ts"
 import type { Identities, Identity } from "../machine/Ground.ts"
+import type { Realm } from "./Kerberos.ts"
 
 /** What starting a server needs of Effect. */
 export type Needs = ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem | Path.Path
@@ -70,8 +71,8 @@ export interface Features {
   readonly size: number | undefined
   /** Ends idle connections after `Options.idle`. */
   readonly idles: boolean
-  /** Relays for `elsewhere.test` once one has logged in, and refuses it before. */
-  readonly relays: boolean
+  /** Relays for `elsewhere.test` once one has logged in, and refuses it before: with words that say so, or none. */
+  readonly relays: "says why" | "says nothing" | false
 }
 
 /** A server as it was set up; it does not run yet. */
@@ -80,6 +81,8 @@ export interface Server {
   readonly version: string
   readonly ports: Ports
   readonly has: Features
+  /** Where GSSAPI is among its mechanisms. */
+  readonly realm?: Realm
   /** What XOAUTH2 and OAUTHBEARER take; the password where it is not named. */
   readonly token?: string
   /** Runs it on its ports until the scope ends; may be done again after it was killed. Ends with the daemon that speaks SMTP. */

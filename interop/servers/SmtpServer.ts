@@ -29,7 +29,7 @@ export const smtpServer: Kind = Library.kind({
     knowsRecipients: true,
     size: 1_000_000,
     idles: true,
-    relays: true
+    relays: "says why"
   },
   command: process.execPath,
   program: "smtp-server.mjs",

@@ -15,6 +15,8 @@ interface Case {
   readonly content: string | Uint8Array
   /** Where it is not what was sent. */
   readonly arrives?: string
+  /** What may stand behind it: some servers end a message of header fields alone with an empty line. */
+  readonly tail?: string
   readonly needs?: string
   readonly to?: string
 }
@@ -24,7 +26,7 @@ const letter = (body: string) => `Subject: hello\r\n\r\n${body}`
 const cases: ReadonlyArray<Case> = [
   { name: "text", content: letter("Hello, Ben.\r\n") },
   { name: "empty body", content: letter("") },
-  { name: "header fields alone", content: "Subject: hello\r\n", arrives: "Subject: hello\r\n" },
+  { name: "header fields alone", content: "Subject: hello\r\n", tail: "\r\n" },
   { name: "dots", content: letter(".\r\n..\r\n...\r\n.a\r\n\r\n.\r\n.\r\n") },
   { name: "a dot at the very end", content: letter("end\r\n."), arrives: letter("end\r\n.\r\n") },
   { name: "no line end at the end", content: letter("end"), arrives: letter("end\r\n") },
@@ -68,7 +70,8 @@ const delivers = (one: Case, without: ReadonlyArray<string>) =>
     const { outcomes } = yield* Effect.provide(sends(message), loggedIn(running, { without }))
     assert.deepStrictEqual(outcomes.map(({ _tag }) => _tag), ["Accepted"])
     const all = yield* arrival(running.server, (all) => marked(all, mark).length > 0)
-    assert.deepStrictEqual(marked(all, mark), [text(octetsOf(one.arrives ?? one.content))])
+    const whole = text(octetsOf(one.arrives ?? one.content))
+    assert.deepStrictEqual(marked(all, mark).map((found) => found === `${whole}${one.tail}` ? whole : found), [whole])
   })
 
 describe("extensions", () => {

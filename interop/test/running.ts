@@ -3,8 +3,8 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { layer as blockOf, type Vitest } from "@effect/vitest"
-import { Choose, DigestMd5, Mechanism, Ntlm, SmtpClient } from "@postern/core"
-import { NodeSmtp } from "@postern/node"
+import { Choose, Mechanism, Ntlm, SmtpClient } from "@postern/core"
+import { NodeGss, NodeSmtp } from "@postern/node"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as Ground from "../machine/Ground.ts"
 import { account, type Features, type Kind, type Options, type Server } from "../servers/Server.ts"
@@ -100,6 +100,9 @@ export const credentialsFor = (
         ...(right ? { tls: { client: { certificate, key: Redacted.make(key) } } } : {})
       }
     }
+    case "GSSAPI":
+    case "GSS-SPNEGO":
+      return { credentials: { _tag: "Kerberos", authorizationId: undefined } }
     case "XOAUTH2":
     case "OAUTHBEARER": {
       const token = Redacted.make(right ? server.token ?? account.password : "false.token.here")
@@ -116,8 +119,10 @@ export const only = (mechanism: string, { ntlmVersion = 2 }: Features): Choose.A
     case "NTLM":
     case "MSN":
       return Choose.inOrder(Ntlm.make({ name: mechanism, version: ntlmVersion }))
-    case "DIGEST-MD5":
-      return Choose.inOrder(DigestMd5.digestMd5)
+    case "GSSAPI":
+      return Choose.inOrder(NodeGss.gssapi)
+    case "GSS-SPNEGO":
+      return Choose.inOrder(NodeGss.gssSpnego)
     default:
       return Choose.only(Choose.standard, mechanism)
   }
