@@ -2,7 +2,7 @@
  * Programs that do something and end.
  */
 import { Data, Effect, Stream } from "effect"
-import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 
 /** A program could not be run, or ended with another code than 0. */
 export class CommandError extends Data.TaggedError("CommandError")<{

@@ -51,10 +51,11 @@ const cell = (tried: ReadonlyArray<Tried>): string => {
   return first.cell ?? (tried.length > 2 ? `yes (${tried.length})` : "yes")
 }
 
+const row = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
+
 /** As Markdown: servers beside each other, what was tried below each other. */
 export const markdown = (all: ReadonlyArray<Tried>, date: string): string => {
   const known = versions(all)
-  const row = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
   const drawn = tables(all).map(({ lines, name, servers }) =>
     [
       `### ${name.slice(0, 1).toUpperCase()}${name.slice(1)}`,

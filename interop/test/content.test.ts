@@ -77,8 +77,6 @@ const delivers = (one: Case, without: ReadonlyArray<string>) =>
 describe("extensions", () => {
   for (const kind of kinds) {
     row(kind, (it) => {
-      const offers = (extension: string) => kind.has.extensions.includes(extension)
-
       it.effect("offered", ({ task }) =>
         Effect.gen(function*() {
           const running = yield* Running
@@ -89,7 +87,7 @@ describe("extensions", () => {
         }))
 
       for (const one of cases) {
-        if (one.needs !== undefined && !offers(one.needs)) {
+        if (one.needs !== undefined && !kind.has.extensions.includes(one.needs)) {
           it.effect(`${one.name}: refused before it is sent`, () =>
             Effect.gen(function*() {
               const running = yield* Running
@@ -100,7 +98,7 @@ describe("extensions", () => {
           continue
         }
         it.effect(`${one.name}: DATA`, () => delivers(one, ["CHUNKING"]))
-        if (offers("CHUNKING")) it.effect(`${one.name}: BDAT`, () => delivers(one, []))
+        if (kind.has.extensions.includes("CHUNKING")) it.effect(`${one.name}: BDAT`, () => delivers(one, []))
       }
     })
   }

@@ -6,6 +6,7 @@ import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import * as Ground from "../machine/Ground.ts"
 import { kinds } from "../servers/all.ts"
 import { account, arrival, type Arrived, type Kind, type Server } from "../servers/Server.ts"
+import { sends } from "./running.ts"
 
 const latin1 = new TextDecoder("latin1")
 
@@ -99,10 +100,9 @@ const killed = Effect.fnUntraced(function*(moment: Moment, when: "before" | "aft
       }),
       transport
     )
-  const send = (message: SmtpClient.Message) => Effect.flatMap(SmtpClient.SmtpClient, ({ send }) => send(message))
 
   const { mark, message } = letter()
-  const exit = yield* Effect.exit(Effect.provide(send(message), client(transport, moment.without ?? [])))
+  const exit = yield* Effect.exit(Effect.provide(sends(message), client(transport, moment.without ?? [])))
   assert.isTrue(seen.done, "it was killed")
   yield* Scope.close(life, Exit.void)
 
@@ -110,7 +110,7 @@ const killed = Effect.fnUntraced(function*(moment: Moment, when: "before" | "aft
   const after = letter()
   const all = yield* Effect.scoped(Effect.gen(function*() {
     yield* server.run
-    yield* Effect.provide(send(after.message), client(NodeTransport.layer, []))
+    yield* Effect.provide(sends(after.message), client(NodeTransport.layer, []))
     yield* arrival(server, (all) => count(after.mark, all) === 1)
     if (Exit.isSuccess(exit)) yield* arrival(server, (all) => count(mark, all) > 0)
     return yield* server.mailbox
