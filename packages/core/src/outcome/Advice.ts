@@ -174,7 +174,7 @@ export const catalogue: Catalogue = {
     // 432 leads to the next mechanism, and is still no refusal for good.
     retry: (r) => r.why === "temporary" || (r.attempts.at(-1)?.reply?.code ?? 500) < 500 ? "later" : "never",
     problem: (r) => `authentication failed (${r.why}): ${attempts(r.attempts)}`,
-    advice: (r) => authenticationAdvice[r.why]
+    advice: (r) => r.why === "bad credentials" && ofToken(r) ? tokenAdvice : authenticationAdvice[r.why]
   },
   NoUsableMechanism: {
     fault: "authentication",
@@ -285,6 +285,12 @@ const authenticationAdvice: Readonly<Record<Of<"AuthenticationFailed">["why"], s
   "exchange broken": "The server's challenge could not be answered: look at the attempt's detail."
 }
 
+const tokenAdvice =
+  "Have a new token issued, for this server and with the right to send mail; `renew` of the credentials does it when it is needed. No other mechanism was tried, so that the account is not locked."
+
+const ofToken = ({ attempts }: Of<"AuthenticationFailed">): boolean =>
+  ["OAUTHBEARER", "XOAUTH2"].includes(attempts.at(-1)?.mechanism ?? "")
+
 const relayAdvice: Readonly<Record<Of<"RelayDenied">["why"], string>> = {
   "not authenticated": "The server offers AUTH and the session is not authenticated: give credentials.",
   "auth needs tls":
@@ -306,8 +312,8 @@ export const retry = (reason: Reason): Retry => {
   return typeof retry === "function" ? retry(reason) : retry
 }
 
-/** What happened, in one sentence. */
-export const problem = (reason: Reason): string => entry(reason).problem(reason)
+/** What happened, in one sentence without a full stop: that of a server's reply is left out. */
+export const problem = (reason: Reason): string => entry(reason).problem(reason).replace(/\.$/, "")
 
 /** What to do, in one sentence. */
 export const advice = (reason: Reason): string => {

@@ -155,6 +155,21 @@ describe("Advice", () => {
     assert.notInclude(Advice.problem({ ...samples.TlsModeMismatch[0], firstBytes: undefined }), "began")
   })
 
+  it("a refused token is no matter of a password", () => {
+    const refusedBy = (mechanism: string) =>
+      Reason.make("AuthenticationFailed", {
+        why: "bad credentials",
+        attempts: [{ mechanism, outcome: "refused", reply: Reply.make(535, "Authentication failed."), detail: "" }]
+      })
+    for (const mechanism of ["OAUTHBEARER", "XOAUTH2"]) assert.match(Advice.advice(refusedBy(mechanism)), /new token/)
+    assert.match(Advice.advice(refusedBy("PLAIN")), /password/)
+  })
+
+  it("a server's full stop is not doubled", () => {
+    const reason = Reason.make("CommandRefused", { step: "Vrfy", reply: Reply.make(550, "Go away.") })
+    assert.match(Advice.problem(reason), /Go away$/)
+  })
+
   it("many recipients are not all listed", () => {
     const recipients = Array.from({ length: 1000 }, (_, i) => `<user${i}@example.org>`)
     const problem = Advice.problem(
