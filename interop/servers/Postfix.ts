@@ -108,6 +108,9 @@ const setUp = Effect.fnUntraced(function*(
   const nobody = yield* owner("nobody")
   const mail = yield* here.directory("mail", nobody)
   const log = path.join(here.folder, "postfix.log")
+  // What looks after the queue at start writes here as the user postfix.
+  yield* here.write("postfix.log", "")
+  yield* Effect.orDie(fs.chown(log, postfix.uid, postfix.gid))
   const certificate = yield* here.write("server.pem", identity.certificate)
   const key = yield* here.write("server.key", identity.key, 0o600)
   const ca = yield* here.write("ca.pem", identities.ca)

@@ -89,7 +89,7 @@ const soak = Effect.gen(function*() {
         assert.isFalse(fates.has(number), "each message has one fate")
         fates.set(number, fateOf(result))
       }))
-  }).pipe(Effect.provide(pool))
+  }).pipe(Effect.provide(pool), Effect.raceFirst(Effect.andThen(settled, Effect.never)))
   const seconds = (performance.now() - started) / 1000
   yield* settled
 
