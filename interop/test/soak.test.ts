@@ -136,6 +136,6 @@ describe("soak", () => {
   it.live(
     `${messages} messages, ${restarts} restarts`,
     () => Effect.scoped(soak).pipe(Effect.provide(NodeServices.layer)),
-    3_600_000
+    600_000 + messages * 30
   )
 })
