@@ -151,6 +151,10 @@ export const make = Effect.fnUntraced(function*(
   // itself opens the next one while the one before says goodbye.
   const places = Semaphore.makeUnsafe(options.max)
 
+  // As many ask `Pool` at a time as can be served, and one while no server can be reached: it begins an attempt at
+  // every place for each who asks, and those attempts would heap up behind each other.
+  const turns = Semaphore.makeUnsafe(options.max)
+
   const connect = Effect.fnUntraced(function*(scope: Scope.Closeable) {
     yield* places.takeScoped(1)
     const connection = new Connection(yield* endpoints.open, scope, options.messagesPerConnection)
@@ -163,7 +167,10 @@ export const make = Effect.fnUntraced(function*(
   const acquire = Effect.gen(function*() {
     const scope = yield* Effect.acquireRelease(Scope.make(), end)
     // `Pool` does not clean up behind an attempt that fails while it is shut down.
-    return yield* Effect.onError(Scope.provide(connect(scope), scope), () => end(scope))
+    return yield* Effect.onExit(
+      Scope.provide(connect(scope), scope),
+      (exit) => Exit.isSuccess(exit) ? turns.resize(options.max) : Effect.andThen(turns.resize(1), end(scope))
+    )
   })
 
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -178,21 +185,17 @@ export const make = Effect.fnUntraced(function*(
     scope
   )
 
-  // No more ask at a time than can be served: `Pool` begins an attempt for each, and while a server is away the
-  // attempts of all those who wait would heap up behind each other.
-  const turns = Semaphore.makeUnsafe(options.max)
-
-  const waits = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => {
-      waiting++
-      return Effect.ensuring(effect, Effect.sync(() => waiting--))
-    })
-
   // A pool that is closed interrupts those who still wait.
-  const get = Effect.catchCause(
-    Pool.get(pool),
-    (cause) => isClosed && Cause.hasInterruptsOnly(cause) ? drained : Effect.failCause(cause)
-  )
+  const get = Effect.suspend(() => {
+    waiting++
+    return Effect.ensuring(
+      Effect.catchCause(
+        turns.withPermits(1)(Pool.get(pool)),
+        (cause) => isClosed && Cause.hasInterruptsOnly(cause) ? drained : Effect.failCause(cause)
+      ),
+      Effect.sync(() => waiting--)
+    )
+  })
 
   const isFit = (connection: Connection): Effect.Effect<boolean> =>
     connection.rank === 0 ? connection.isGood : Effect.flatMap(
@@ -213,12 +216,12 @@ export const make = Effect.fnUntraced(function*(
 
   /** Undefined when the one that was free is not to be used any more; the last one is lent in any case. */
   const lend = (isLast: boolean): Effect.Effect<Connection | undefined, SmtpError.SmtpError, Scope.Scope> =>
-    Effect.flatMap(Effect.andThen(waits(turns.takeScoped(1)), Effect.scope), (scope) => {
+    Effect.flatMap(Effect.scope, (scope) => {
       let lent: Connection | undefined
       return Effect.andThen(
         // Runs once it is back: a connection that `Pool` drops while it is lent is replaced, needed or not.
         Scope.addFinalizerExit(scope, (exit) => lent === undefined ? Effect.void : settle(lent, exit)),
-        Effect.flatMap(waits(get), (connection) => {
+        Effect.flatMap(get, (connection) => {
           lent = connection
           busy++
           const looked = Effect.tap(connection.opened.connection.quietFor, (quiet) => {

@@ -1,7 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import { CramMd5, Mechanism } from "@postern/core"
 import { InMemory, type ServerMachine } from "@postern/testing"
-import { Duration, Effect, Fiber, Redacted, Schedule, Stream } from "effect"
+import { Duration, Effect, Fiber, Metric, Redacted, Schedule, Stream } from "effect"
 import { SmtpPool } from "../src/index.ts"
 import { message, names, network, timed } from "./pool.ts"
 
@@ -26,6 +26,45 @@ const two = Effect.fnUntraced(
     return { ...net, first, second, pool, states }
   }
 )
+
+/** Fibers that live, and the most there were at a time. */
+const counting = () => {
+  const fibers = { now: 0, most: 0 }
+  const service: Metric.FiberRuntimeMetricsService = {
+    recordFiberStart: () => {
+      fibers.now++
+      fibers.most = Math.max(fibers.most, fibers.now)
+    },
+    recordFiberEnd: () => {
+      fibers.now--
+    }
+  }
+  return { fibers, counted: Effect.provideService(Metric.FiberRuntimeMetrics, service) }
+}
+
+describe("while no server can be reached", () => {
+  timed("attempts of those who wait do not heap up, however often they try", () =>
+    Effect.gen(function*() {
+      const { fibers, counted } = counting()
+      const waiting = 100
+      yield* Effect.gen(function*() {
+        const retry = Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 100 }), Schedule.setInputType<unknown>())
+        const { down, pool, second } = yield* two({ retry, backOff: Schedule.spaced("100 millis") })
+        down.add("one.example").add("two.example")
+        const sending = yield* Effect.forkChild(
+          Effect.forEach(Array.from({ length: waiting }, (_, i) => message(`to${i}`)), pool.send, {
+            concurrency: "unbounded"
+          })
+        )
+        yield* Effect.sleep("900 millis")
+        // Those who send, and a few for each connection.
+        assert.isBelow(fibers.most, 2 * waiting)
+        down.delete("two.example")
+        yield* Fiber.join(sending)
+        assert.lengthOf(yield* names(second), waiting)
+      }).pipe(counted)
+    }))
+})
 
 describe("fail-over", () => {
   timed("the preferred server is used while it can be reached", () =>
