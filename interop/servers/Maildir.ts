@@ -27,11 +27,5 @@ export const asStored = (
   }).pipe(Effect.orDie)
 
 /** CRLF for each LF that stands alone: on disk lines end in LF. */
-export const withCrlf = (octets: Uint8Array): Uint8Array => {
-  const out: Array<number> = []
-  for (const [at, octet] of octets.entries()) {
-    if (octet === 10 && octets[at - 1] !== 13) out.push(13)
-    out.push(octet)
-  }
-  return Uint8Array.from(out)
-}
+export const withCrlf = (octets: Uint8Array): Uint8Array =>
+  Buffer.from(Buffer.from(octets).toString("latin1").replaceAll(/(?<!\r)\n/g, "\r\n"), "latin1")
