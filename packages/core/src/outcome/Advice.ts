@@ -59,7 +59,7 @@ export const catalogue: Catalogue = {
   InvalidInput: {
     fault: "you",
     retry: "never",
-    problem: (r) => `${r.what} is not usable: ${r.problem}`,
+    problem: (r) => `${r.what} cannot be used: ${r.problem}`,
     advice: "Correct the input; nothing was sent."
   },
   OutOfSequence: {
@@ -174,7 +174,7 @@ export const catalogue: Catalogue = {
     // 432 leads to the next mechanism, and is still no refusal for good.
     retry: (r) => r.why === "temporary" || (r.attempts.at(-1)?.reply?.code ?? 500) < 500 ? "later" : "never",
     problem: (r) => `authentication failed (${r.why}): ${attempts(r.attempts)}`,
-    advice: (r) => r.why === "bad credentials" && ofToken(r) ? tokenAdvice : authenticationAdvice[r.why]
+    advice: (r) => (r.why === "bad credentials" ? refusedAdvice(r) : undefined) ?? authenticationAdvice[r.why]
   },
   NoUsableMechanism: {
     fault: "authentication",
@@ -285,11 +285,19 @@ const authenticationAdvice: Readonly<Record<Of<"AuthenticationFailed">["why"], s
   "exchange broken": "The server's challenge could not be answered: look at the attempt's detail."
 }
 
-const tokenAdvice =
-  "Have a new token issued, for this server and with the right to send mail; `renew` of the credentials does it when it is needed. No other mechanism was tried, so that the account is not locked."
-
-const ofToken = ({ attempts }: Of<"AuthenticationFailed">): boolean =>
-  ["OAUTHBEARER", "XOAUTH2"].includes(attempts.at(-1)?.mechanism ?? "")
+// Where credentials are no user name and password.
+const refusedAdvice = ({ attempts }: Of<"AuthenticationFailed">): string | undefined => {
+  const { mechanism = "" } = attempts.at(-1) ?? {}
+  if (mechanism === "OAUTHBEARER" || mechanism === "XOAUTH2") {
+    return "Have a new token issued, for this server and with the right to send mail; `renew` of the credentials does it when it is needed. No other mechanism was tried."
+  }
+  if (/^GS/.test(mechanism)) {
+    return "Get a new ticket (`kinit`), and check both clocks and the server's key for the service `smtp` at the name that was connected to. No other mechanism was tried."
+  }
+  return mechanism === "EXTERNAL"
+    ? "Check whether the server knows this client certificate, and whom it is for. No other mechanism was tried."
+    : undefined
+}
 
 const relayAdvice: Readonly<Record<Of<"RelayDenied">["why"], string>> = {
   "not authenticated": "The server offers AUTH and the session is not authenticated: give credentials.",

@@ -65,7 +65,7 @@ const relayWhy = ({ known }: Case): Reason.Of<"RelayDenied">["why"] =>
 const oversize = (it: Case): boolean =>
   EnhancedStatus.is(it.reply.status, 3, 4) || EnhancedStatus.is(it.reply.status, 2, 3)
   || ((it.reply.code === 552 || it.reply.code === 523) && !EnhancedStatus.is(it.reply.status, 2, 2)
-    && /\bsize\b|too (?:large|big)|exceed/i.test(it.text) && !/quota|mailbox|storage/i.test(it.text))
+    && /\bsize\b|too (?:large|big|much)|exceed/i.test(it.text) && !/quota|mailbox|storage/i.test(it.text))
 
 /** The rules in order. The last one always fits. */
 export const rules: ReadonlyArray<Rule> = [

@@ -41,7 +41,7 @@ const obstacle = (
     return "has no verified TLS channel to bind to"
   }
   if (mechanism.traits.kind === "plaintext" && !context.secure && !mechanism.traits.withoutTls) {
-    return "would send the password without verified TLS"
+    return `would send the ${credentials._tag === "Token" ? "token" : "password"} without verified TLS`
   }
   if (mechanism.traits.kind === "certificate" && !context.secure) {
     return "has no verified TLS that a certificate was shown in"

@@ -155,13 +155,17 @@ describe("Advice", () => {
     assert.notInclude(Advice.problem({ ...samples.TlsModeMismatch[0], firstBytes: undefined }), "began")
   })
 
-  it("a refused token is no matter of a password", () => {
+  it("a refused token, ticket or certificate is no matter of a password", () => {
     const refusedBy = (mechanism: string) =>
       Reason.make("AuthenticationFailed", {
         why: "bad credentials",
         attempts: [{ mechanism, outcome: "refused", reply: Reply.make(535, "Authentication failed."), detail: "" }]
       })
     for (const mechanism of ["OAUTHBEARER", "XOAUTH2"]) assert.match(Advice.advice(refusedBy(mechanism)), /new token/)
+    for (const mechanism of ["GSSAPI", "GSS-SPNEGO", "GS2-KRB5"]) {
+      assert.match(Advice.advice(refusedBy(mechanism)), /ticket/)
+    }
+    assert.match(Advice.advice(refusedBy("EXTERNAL")), /certificate/)
     assert.match(Advice.advice(refusedBy("PLAIN")), /password/)
   })
 

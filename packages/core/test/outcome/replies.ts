@@ -346,6 +346,7 @@ export const replies: ReadonlyArray<Row> = [
   // Too large.
   ["Postfix", "stranger", "Mail", "552 5.3.4 Message size exceeds fixed limit", "TooLarge"],
   ["Postfix", "stranger", "Content", "552 5.3.4 Error: message file too big", "TooLarge"],
+  ["aiosmtpd", "stranger", "Content", "552 Error: Too much mail data", "TooLarge"],
   ["Exim", "stranger", "Mail", "552 Message size exceeds maximum permitted", "TooLarge"],
   ["Sendmail", "stranger", "Mail", "552 5.2.3 Message is too large; 10485760 bytes max", "TooLarge"],
   [

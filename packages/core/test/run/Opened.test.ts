@@ -99,7 +99,7 @@ describe.each(everyWay)("a session by %s", (way) => {
       }
     }))
 
-  it.effect("that the server ended in the meantime is not usable", () =>
+  it.effect("that the server ended in the meantime cannot be used", () =>
     Effect.gen(function*() {
       const { client, shutDown } = yield* site(way)
       yield* Effect.scoped(Effect.gen(function*() {

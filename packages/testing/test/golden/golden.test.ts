@@ -1,5 +1,5 @@
 /**
- * Sessions with real servers, as `npm run test:interop -- --record` wrote them down, replayed.
+ * Sessions with real servers, as `INTEROP_RECORD=1 npm run test:interop` wrote them down, replayed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Recording, Replay } from "@postern/testing"
