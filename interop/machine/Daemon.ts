@@ -29,11 +29,8 @@ export interface Options {
 
 /** A program that serves. */
 export interface Daemon {
-  readonly pid: number
-  /** Its process and all that descend from it, itself first. */
-  readonly tree: Effect.Effect<ReadonlyArray<number>, never, FileSystem.FileSystem>
-  /** Ends all of them at once, with no chance to clean up; done when they are gone. */
-  readonly kill: Effect.Effect<void, never, FileSystem.FileSystem>
+  /** Ends its process and all that descend from it at once, with no chance to clean up; done when they are gone. */
+  readonly kill: Effect.Effect<void>
 }
 
 type Needs = ChildProcessSpawner.ChildProcessSpawner | FileSystem.FileSystem
@@ -57,7 +54,6 @@ export const start = Effect.fnUntraced(function*(
     (error: PlatformError.PlatformError) => failed(error.message)
   )
   const pid: number = child.pid
-  const tree = Effect.map(processes(fs), (all) => descendants(all, pid))
   yield* Effect.addFinalizer(() => end(fs, pid))
   yield* Effect.forkScoped(Effect.ignore(
     Stream.runForEach(Stream.decodeText(child.all), (text) =>
@@ -81,7 +77,7 @@ export const start = Effect.fnUntraced(function*(
       orElse: () => failed(`nothing answers at ${answers.join(", ")} after 40 seconds`)
     })
   )
-  return { pid, tree, kill: killAll(fs, pid) }
+  return { kill: killAll(fs, pid) }
 })
 
 const answersAt = (at: number | string): Effect.Effect<void> =>

@@ -85,7 +85,7 @@ const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 /**
  * Unpacks packages of a release, with all they depend on down to the C library, into a
- * folder that stays for the next run. They need not get along with each other, nor with
+ * folder that stays for the next run. apt downloads them, so that they are verified. They need not get along with each other, nor with
  * this machine: nothing of them is configured, and their programs run under `chroot`.
  */
 export const beside = Effect.fnUntraced(function*(
@@ -98,7 +98,6 @@ export const beside = Effect.fnUntraced(function*(
   const failed = (detail: string) => new Unavailable({ packages, detail: `${detail} (of Debian ${release})` })
   if (!(yield* isRoot)) return yield* Effect.fail(failed("chroot needs root"))
   const root = path.join(folder, "root")
-  const debs = path.join(folder, "debs")
   const apt = path.join(folder, "apt")
   const done = path.join(folder, `${packages.toSorted().join("+")}.json`)
   return yield* Effect.gen(function*() {
@@ -106,7 +105,6 @@ export const beside = Effect.fnUntraced(function*(
     for (const name of ["lists/partial", "cache/archives/partial"]) {
       yield* fs.makeDirectory(path.join(apt, name), { recursive: true })
     }
-    yield* fs.makeDirectory(debs, { recursive: true })
     yield* fs.makeDirectory(root, { recursive: true })
     yield* fs.writeFileString(path.join(apt, "sources.list"), `deb [signed-by=${keyring}] ${mirror} ${release} main\n`)
     yield* fs.writeFileString(path.join(apt, "status"), "")
@@ -116,23 +114,18 @@ export const beside = Effect.fnUntraced(function*(
       `Dir::Cache=${apt}/cache`,
       `Dir::Etc::sourcelist=${apt}/sources.list`,
       "Dir::Etc::sourceparts=-",
-      "Dir::Etc::preferencesparts=-"
+      "Dir::Etc::preferencesparts=-",
+      // The user that apt would download as may not write here.
+      "APT::Sandbox::User=root"
     ].flatMap((option) => ["-o", option])
+    const download = ["install", "--download-only", "--yes", "--no-install-recommends"]
     yield* Command.run("apt-get", [...options, "update"], { env: quiet })
     // One at a time: they may conflict.
-    const files = new Map<string, string>()
     for (const name of ["base-files", "dash", "coreutils", ...packages]) {
-      const printed = yield* Command.run(
-        "apt-get",
-        [...options, "install", "--yes", "--no-install-recommends", "--print-uris", name],
-        { env: quiet }
-      )
-      for (const [, uri = "", file = ""] of printed.matchAll(/^'([^']+)' (\S+)/gm)) files.set(file, uri)
+      yield* Command.run("apt-get", [...options, ...download, name], { env: quiet })
     }
-    yield* Command.run("wget", ["--quiet", "--no-clobber", "--directory-prefix", debs, "--input-file", "-"], {
-      input: [...files.values()].join("\n")
-    })
-    const names = yield* fs.readDirectory(debs)
+    const debs = path.join(apt, "cache/archives")
+    const names = (yield* fs.readDirectory(debs)).filter((name) => name.endsWith(".deb"))
     // base-files brings the links (/lib to usr/lib) that the others write through.
     for (
       const name of names.toSorted((a, b) => Number(b.startsWith("base-files")) - Number(a.startsWith("base-files")))
@@ -140,7 +133,7 @@ export const beside = Effect.fnUntraced(function*(
       yield* Command.run("dpkg-deb", ["--extract", path.join(debs, name), root])
     }
     const versions = Object.fromEntries(packages.map((name) => {
-      const file = [...files.keys()].find((file) => file.startsWith(`${name}_`)) ?? ""
+      const file = names.find((file) => file.startsWith(`${name}_`)) ?? ""
       return [name, decodeURIComponent(file.split("_")[1] ?? "")]
     }))
     yield* fs.writeFileString(done, JSON.stringify(versions))

@@ -30,7 +30,7 @@ export const owner = (name: string): Effect.Effect<Owner, CommandError, ChildPro
     ([uid, gid]) => ({ uid: Number(uid), gid: Number(gid) })
   )
 
-/** A folder for as long as the scope, Others may pass through it. */
+/** A folder, under another where that is named, until the scope ends. Others may pass through it. */
 export const ground = Effect.fnUntraced(
   function*(
     name: string,
@@ -63,6 +63,13 @@ export const ground = Effect.fnUntraced(
     }
   }
 )
+
+/** The end of what a server logged, for failures. */
+export const endOf = (log: string): Effect.Effect<string, never, FileSystem.FileSystem> =>
+  Effect.flatMap(
+    FileSystem.FileSystem,
+    (fs) => Effect.map(Effect.orElseSucceed(fs.readFileString(log), () => ""), (text) => text.slice(-6000))
+  )
 
 /** Ports of loopback that nobody listens at now. */
 export const freePorts = (count: number): Effect.Effect<ReadonlyArray<number>> =>

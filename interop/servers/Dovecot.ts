@@ -1,9 +1,9 @@
 /**
  * Dovecot 2.3: its submission service, in front of a Postfix, and its LMTP service.
  */
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, Path } from "effect"
 import * as Debian from "../machine/Debian.ts"
-import { freePorts, ground } from "../machine/Ground.ts"
+import { endOf, freePorts, ground } from "../machine/Ground.ts"
 import { common, mechanisms, packages, running, token } from "./DovecotAuthentication.ts"
 import * as Maildir from "./Maildir.ts"
 import * as Postfix from "./Postfix.ts"
@@ -29,7 +29,6 @@ export const submission: Kind = {
       const relay = yield* Postfix.forRelaying(options)
       const here = yield* ground("dovecot")
       const path = yield* Path.Path
-      const fs = yield* FileSystem.FileSystem
       const { mail, settings } = yield* common(here, options)
       const [startTls = 0, tls = 0, lmtp = 0] = yield* freePorts(3)
       const log = path.join(here.folder, "dovecot.log")
@@ -66,14 +65,13 @@ service lmtp {
         name: "Dovecot",
         version: Debian.upstream((yield* Debian.version("dovecot-core")) ?? ""),
         ports: { startTls, tls, plain: undefined, submission: undefined, lmtp },
-        has,
         token: token(),
         run: Effect.andThen(relay.run, named("Dovecot")(running("Dovecot", config, log, [startTls, tls, lmtp]))),
         mailbox: Effect.map(
           Effect.all([relay.mailbox, Maildir.messages(mail)]),
           ([relayed, delivered]) => [...relayed, ...delivered]
         ),
-        log: Effect.map(Effect.orElseSucceed(fs.readFileString(log), () => ""), (text) => text.slice(-6000))
+        log: endOf(log)
       }
     }))
 }

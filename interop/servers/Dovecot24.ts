@@ -1,9 +1,9 @@
 /**
  * Dovecot 2.4 of Debian 13: submission in front of an Exim, with SCRAM bound to the TLS channel, and LMTP.
  */
-import { Effect, FileSystem } from "effect"
+import { Effect } from "effect"
 import * as Daemon from "../machine/Daemon.ts"
-import { freePorts, hostname, type Owner } from "../machine/Ground.ts"
+import { endOf, freePorts, hostname, type Owner } from "../machine/Ground.ts"
 import { secret, token } from "./DovecotAuthentication.ts"
 import * as Exim from "./Exim.ts"
 import * as Maildir from "./Maildir.ts"
@@ -130,7 +130,6 @@ export const dovecot: Kind = {
   setUp: (options) =>
     named("Dovecot 2.4")(Effect.gen(function*() {
       const { identities, identity = identities.good } = options
-      const fs = yield* FileSystem.FileSystem
       const relay = yield* Exim.forRelaying(options)
       const here = yield* Trixie.trixie("dovecot")
       const [startTls = 0, tls = 0, lmtp = 0] = yield* freePorts(3)
@@ -149,7 +148,6 @@ export const dovecot: Kind = {
         name: "Dovecot 2.4",
         version: here.version("dovecot-submissiond"),
         ports: { startTls, tls, plain: undefined, submission: undefined, lmtp },
-        has,
         token: token(),
         run: Effect.andThen(
           relay.run,
@@ -164,7 +162,7 @@ export const dovecot: Kind = {
           Effect.all([relay.mailbox, Maildir.messages(here.outside("srv/mail"))]),
           ([relayed, delivered]) => [...relayed, ...delivered]
         ),
-        log: Effect.map(Effect.orElseSucceed(fs.readFileString(log), () => ""), (text) => text.slice(-6000))
+        log: endOf(log)
       }
     }))
 }

@@ -90,7 +90,7 @@ passdb {
 }
 userdb {
   driver = static
-  args = uid=${nobody.uid} gid=65534 home=${mail}/%u allow_all_users=yes
+  args = uid=${nobody.uid} gid=${nobody.gid} home=${mail}/%u allow_all_users=yes
 }
 # After failures it would let an address wait for seconds.
 service anvil {

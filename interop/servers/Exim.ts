@@ -5,7 +5,7 @@ import { Effect, FileSystem, type Scope } from "effect"
 import * as Command from "../machine/Command.ts"
 import * as Daemon from "../machine/Daemon.ts"
 import type { Unavailable } from "../machine/Debian.ts"
-import { freePorts, hostname } from "../machine/Ground.ts"
+import { endOf, freePorts, hostname } from "../machine/Ground.ts"
 import * as Maildir from "./Maildir.ts"
 import {
   account,
@@ -254,7 +254,6 @@ const setUp = Effect.fnUntraced(function*(
     name,
     version: here.version("exim4-daemon-heavy"),
     ports: { startTls, tls, plain, submission, lmtp: undefined },
-    has: trusts ? { ...has, relays: false } : has,
     run: named(name)(Daemon.start({
       name,
       // What was taken when it was killed is delivered by the queue runner, which comes every five seconds.
@@ -263,7 +262,7 @@ const setUp = Effect.fnUntraced(function*(
       log
     })),
     mailbox: Maildir.messages(here.outside("srv/mail")),
-    log: Effect.map(Effect.orElseSucceed(fs.readFileString(log), () => ""), (text) => text.slice(-6000))
+    log: endOf(log)
   }
 })
 

@@ -1,12 +1,12 @@
 /**
  * Servers that are libraries: a program beside this module runs one, by settings from a file.
  */
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, Path } from "effect"
 import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import * as Daemon from "../machine/Daemon.ts"
 import type { Unavailable } from "../machine/Debian.ts"
-import { freePorts, ground, hostname } from "../machine/Ground.ts"
+import { endOf, freePorts, ground, hostname } from "../machine/Ground.ts"
 import * as Maildir from "./Maildir.ts"
 import { account, domain, type Features, type Kind, localParts, named, type Needs } from "./Server.ts"
 
@@ -29,7 +29,6 @@ export const kind = ({ command, has, installed, name, program }: Library): Kind 
   has,
   setUp: ({ identities, identity = identities.good, idle = 300 }) =>
     named(name)(Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const version = yield* installed
       const here = yield* ground(program.replace(/\W.*/, ""))
@@ -62,7 +61,6 @@ export const kind = ({ command, has, installed, name, program }: Library): Kind 
         name,
         version,
         ports,
-        has,
         token,
         run: named(name)(Daemon.start({
           name,
@@ -72,7 +70,7 @@ export const kind = ({ command, has, installed, name, program }: Library): Kind 
           log
         })),
         mailbox: Maildir.asStored(mail),
-        log: Effect.map(Effect.orElseSucceed(fs.readFileString(log), () => ""), (text) => text.slice(-6000))
+        log: endOf(log)
       }
     }))
 })

@@ -4,7 +4,7 @@
 import { Effect, FileSystem } from "effect"
 import * as Command from "../machine/Command.ts"
 import * as Daemon from "../machine/Daemon.ts"
-import { freePorts, hostname } from "../machine/Ground.ts"
+import { endOf, freePorts, hostname } from "../machine/Ground.ts"
 import * as Maildir from "./Maildir.ts"
 import { account, domain, type Features, type Kind, localParts, named } from "./Server.ts"
 import * as Trixie from "./Trixie.ts"
@@ -80,7 +80,6 @@ export const openSmtpd: Kind = {
         name: "OpenSMTPD",
         version: here.version("opensmtpd"),
         ports: { startTls, tls, plain, submission, lmtp: undefined },
-        has,
         run: named("OpenSMTPD")(Daemon.start({
           name: "OpenSMTPD",
           // In the foreground it logs to where nobody else could read it.
@@ -89,7 +88,7 @@ export const openSmtpd: Kind = {
           log
         })),
         mailbox: Maildir.messages(here.outside("srv/mail")),
-        log: Effect.map(Effect.orElseSucceed(fs.readFileString(log), () => ""), (text) => text.slice(-6000))
+        log: endOf(log)
       }
     }))
 }

@@ -6,7 +6,7 @@ import type { CommandError } from "../machine/Command.ts"
 import * as Command from "../machine/Command.ts"
 import * as Daemon from "../machine/Daemon.ts"
 import * as Debian from "../machine/Debian.ts"
-import { freePorts, type Ground, ground, hostname, owner } from "../machine/Ground.ts"
+import { endOf, freePorts, type Ground, ground, hostname, owner } from "../machine/Ground.ts"
 import * as Dovecot from "./DovecotAuthentication.ts"
 import * as Kerberos from "./Kerberos.ts"
 import * as Maildir from "./Maildir.ts"
@@ -26,7 +26,6 @@ import {
 interface Backend {
   /** Lines of `main.cf` that say so. */
   readonly settings: ReadonlyArray<string>
-  readonly has: Features
   readonly environment?: Readonly<Record<string, string>>
   /** What has to run before Postfix. */
   readonly before: Effect.Effect<unknown, Daemon.DaemonError | CommandError, Needs | Scope.Scope>
@@ -70,18 +69,6 @@ const smtpd = (port: number, settings: Readonly<Record<string, string>> = {}): s
     ...Object.entries(settings).map(([name, value]) => `  -o ${name}=${value}`)
   ].join("\n")
 
-const maps = (here: Ground) =>
-  Effect.all({
-    recipients: here.write(
-      "recipients",
-      [
-        `/^${localParts.later}@/ 450 4.2.1 The mailbox is busy, come back later`,
-        `/^${localParts.unknown}@/ 550 5.1.1 No such mailbox here`
-      ].join("\n") + "\n"
-    ),
-    transport: here.write("transport", `/@${domain}$/ virtual:\n/./ discard:\n`)
-  })
-
 const features = (mechanisms: ReadonlyArray<string>): Features => ({
   ports: ["tls", "plain", "submission"],
   mechanisms,
@@ -92,7 +79,7 @@ const features = (mechanisms: ReadonlyArray<string>): Features => ({
   relays: "says why"
 })
 
-/** Sets up a Postfix; `kind` below gives it a name and a backend. */
+// Those below give it a name and a backend.
 const setUp = Effect.fnUntraced(function*(
   name: string,
   here: Ground,
@@ -114,7 +101,14 @@ const setUp = Effect.fnUntraced(function*(
   const certificate = yield* here.write("server.pem", identity.certificate)
   const key = yield* here.write("server.key", identity.key, 0o600)
   const ca = yield* here.write("ca.pem", identities.ca)
-  const { recipients, transport } = yield* maps(here)
+  const recipients = yield* here.write(
+    "recipients",
+    [
+      `/^${localParts.later}@/ 450 4.2.1 The mailbox is busy, come back later`,
+      `/^${localParts.unknown}@/ 550 5.1.1 No such mailbox here`
+    ].join("\n") + "\n"
+  )
+  const transport = yield* here.write("transport", `/@${domain}$/ virtual:\n/./ discard:\n`)
   const [startTls = 0, tls = 0, plain = 0, submission = 0] = yield* freePorts(4)
 
   yield* here.write(
@@ -146,7 +140,7 @@ const setUp = Effect.fnUntraced(function*(
       `virtual_mailbox_base = ${mail}`,
       "virtual_mailbox_maps = static:inbox/",
       `virtual_uid_maps = static:${nobody.uid}`,
-      `virtual_gid_maps = static:65534`,
+      `virtual_gid_maps = static:${nobody.gid}`,
       "virtual_minimum_uid = 1",
       "virtual_mailbox_limit = 0",
       `transport_maps = regexp:${transport}`,
@@ -186,7 +180,6 @@ const setUp = Effect.fnUntraced(function*(
     name,
     version: Debian.upstream((yield* Debian.version("postfix")) ?? ""),
     ports: { startTls, tls, plain, submission, lmtp: undefined },
-    has: backend.has,
     run: named(name)(Effect.gen(function*() {
       yield* backend.before
       // Of a master that was killed; it would keep the next from starting.
@@ -201,11 +194,9 @@ const setUp = Effect.fnUntraced(function*(
       })
     })),
     mailbox: Maildir.messages(mail),
-    log: Effect.map(Effect.orElseSucceed(fs.readFileString(log), () => ""), (text) => text.slice(-6000))
+    log: endOf(log)
   }
 })
-
-const dovecotHas = features(Dovecot.mechanisms)
 
 const cyrusHas = features([
   "PLAIN",
@@ -224,7 +215,7 @@ const cyrusHas = features([
 /** With Dovecot's authentication service. */
 export const withDovecot: Kind = {
   name: "Postfix with Dovecot",
-  has: dovecotHas,
+  has: features(Dovecot.mechanisms),
   setUp: (options) =>
     named("Postfix with Dovecot")(Effect.gen(function*() {
       yield* Debian.installed([...packages, ...Dovecot.packages], answers)
@@ -234,18 +225,18 @@ export const withDovecot: Kind = {
       const dovecot = yield* Dovecot.authentication(here, options, path.join(here.folder, "queue/private/auth"))
       return yield* setUp("Postfix with Dovecot", here, options, {
         settings: asking("dovecot", "private/auth"),
-        has: dovecotHas,
         before: dovecot
       }).pipe(Effect.map((server) => ({ ...server, token: Dovecot.token() })))
     }))
 }
 
+/** With Cyrus SASL and its own database, and with Kerberos. */
 export const withCyrus: Kind = {
   name: "Postfix with Cyrus SASL",
   has: cyrusHas,
   setUp: (options) =>
     named("Postfix with Cyrus SASL")(Effect.gen(function*() {
-      yield* Debian.installed([...packages], answers)
+      yield* Debian.installed(packages, answers)
       const here = yield* ground("postfix-cyrus")
       const path = yield* Path.Path
       const fs = yield* FileSystem.FileSystem
@@ -268,7 +259,6 @@ export const withCyrus: Kind = {
           `import_environment = ${Object.keys(realm.server).join(" ")} MAIL_CONFIG`
         ],
         environment: realm.server,
-        has: cyrusHas,
         before: Effect.void
       })
       return { ...server, realm }
@@ -281,7 +271,6 @@ export const forRelaying = Effect.fnUntraced(function*(options: Options) {
   const settings = ["mynetworks = 127.0.0.0/8"]
   return yield* setUp("Postfix", yield* ground("postfix"), options, {
     settings,
-    has: features([]),
     before: Effect.void
   })
 })

@@ -80,12 +80,11 @@ export interface Server {
   readonly name: string
   readonly version: string
   readonly ports: Ports
-  readonly has: Features
   /** Where GSSAPI is among its mechanisms. */
   readonly realm?: Realm
   /** What XOAUTH2 and OAUTHBEARER take; the password where it is not named. */
   readonly token?: string
-  /** Runs it on its ports until the scope ends; may be done again after it was killed. Ends with the daemon that speaks SMTP. */
+  /** Runs it on its ports until the scope ends; may be done again after it was killed. It gives the daemon that speaks SMTP. */
   readonly run: Effect.Effect<Daemon, ServerError, Needs | Scope.Scope>
   /** All that is in its mailboxes by now, in no order. */
   readonly mailbox: Effect.Effect<ReadonlyArray<Arrived>, never, Needs>

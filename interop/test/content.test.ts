@@ -2,12 +2,11 @@ import { assert, describe } from "@effect/vitest"
 import type { SmtpClient } from "@postern/core"
 import { Effect } from "effect"
 import { kinds } from "../servers/all.ts"
-import { arrival, type Arrived } from "../servers/Server.ts"
+import { arrival } from "../servers/Server.ts"
+import { having, mark, text } from "./letters.ts"
 import { loggedIn, opens, row, Running, sends } from "./running.ts"
 
 const utf8 = new TextEncoder()
-const latin1 = new TextDecoder("latin1")
-const text = (octets: Uint8Array) => latin1.decode(octets)
 
 /** What is sent, and what has to arrive: from its first field on, octet for octet. */
 interface Case {
@@ -32,6 +31,7 @@ const cases: ReadonlyArray<Case> = [
   { name: "no line end at the end", content: letter("end"), arrives: letter("end\r\n") },
   { name: "bare LF", content: "Subject: hello\n\none\ntwo\n", arrives: letter("one\r\ntwo\r\n") },
   { name: "bare CR", content: letter("one\rtwo\r\rthree\r\n"), arrives: letter("one\r\ntwo\r\n\r\nthree\r\n") },
+  { name: "lines of 2,000", content: letter(`${"x".repeat(2000)}\r\n`), needs: "BINARYMIME" },
   { name: "lines of 998", content: letter(`${"x".repeat(998)}\r\n.${"y".repeat(997)}\r\n`) },
   { name: "8-bit", content: letter("Grüße, 日本語, ÿ\r\n"), needs: "8BITMIME" },
   {
@@ -47,31 +47,26 @@ const cases: ReadonlyArray<Case> = [
   }
 ]
 
-const marked = (all: ReadonlyArray<Arrived>, mark: string) =>
-  all.filter(({ octets }) => text(octets).includes(mark)).map(({ octets }) => {
-    const all = text(octets)
-    return all.slice(all.indexOf(mark) + mark.length)
-  })
-
 const octetsOf = (content: string | Uint8Array) => typeof content === "string" ? utf8.encode(content) : content
-
-let messages = 0
 
 // A field of our own stands last of those that servers put in where they miss them; what is in front is the server's.
 const head = (mark: string) =>
-  `From: ann@example.test\r\nDate: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: <${messages}@example.test>\r\n${mark}`
+  `From: ann@example.test\r\nDate: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: <${
+    mark.replaceAll(/\D/g, "")
+  }@example.test>\r\n${mark}`
 
 const delivers = (one: Case, without: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const running = yield* Running
-    const mark = `X-Case: ${++messages}\r\n`
-    const content = Uint8Array.from([...utf8.encode(head(mark)), ...octetsOf(one.content)])
+    const own = `${mark()}\r\n`
+    const content = Uint8Array.from([...utf8.encode(head(own)), ...octetsOf(one.content)])
     const message: SmtpClient.Message = { from: "ann@example.test", to: one.to ?? "ben@example.test", content }
     const { outcomes } = yield* Effect.provide(sends(message), loggedIn(running, { without }))
     assert.deepStrictEqual(outcomes.map(({ _tag }) => _tag), ["Accepted"])
-    const all = yield* arrival(running.server, (all) => marked(all, mark).length > 0)
+    const all = yield* arrival(running.server, (all) => having(own, all).length > 0)
+    const arrived = having(own, all).map((found) => found.slice(found.indexOf(own) + own.length))
     const whole = text(octetsOf(one.arrives ?? one.content))
-    assert.deepStrictEqual(marked(all, mark).map((found) => found === `${whole}${one.tail}` ? whole : found), [whole])
+    assert.deepStrictEqual(arrived.map((found) => found === `${whole}${one.tail}` ? whole : found), [whole])
   })
 
 describe("extensions", () => {

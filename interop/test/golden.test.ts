@@ -4,10 +4,9 @@ import { Recorder, Recording, Replay } from "@postern/testing"
 import { Effect, FileSystem, Layer, Result } from "effect"
 import { fileURLToPath } from "node:url"
 import { key, scenarios, type Site } from "../../packages/testing/test/golden/scenarios.ts"
-import * as Ground from "../machine/Ground.ts"
 import { kinds } from "../servers/all.ts"
 import { account } from "../servers/Server.ts"
-import { row, Running } from "./running.ts"
+import { accountOptions, row, Running } from "./running.ts"
 
 const folder = new URL("../../packages/testing/test/golden/recordings/", import.meta.url)
 const isWriting = process.env["INTEROP_RECORD"] !== undefined
@@ -21,16 +20,10 @@ describe("recordings", () => {
       for (const { name, run } of scenarios) {
         it.effect(`${name}: recorded, and replayed`, () =>
           Effect.gen(function*() {
-            const { identities, server } = yield* Running
-            const { ports, version } = server
-            const site: Site = {
-              options: {
-                endpoint: `127.0.0.1:${ports.tls ?? ports.startTls}`,
-                security: ports.tls === undefined ? "startTls" : "tls",
-                tls: { ca: [identities.ca], serverName: Ground.hostname }
-              },
-              ...account
-            }
+            const running = yield* Running
+            const { version } = running.server
+            const { credentials: _, ...options } = accountOptions(running)
+            const site: Site = { options, ...account }
             const recorded = Effect.gen(function*() {
               const { recording } = yield* Recorder.Recorder
               const outcome = yield* run(site)

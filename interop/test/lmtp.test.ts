@@ -2,21 +2,18 @@ import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { kinds } from "../servers/all.ts"
 import { arrival, localParts } from "../servers/Server.ts"
+import { having, mark } from "./letters.ts"
 import { client, row, Running, sends } from "./running.ts"
-
-const latin1 = new TextDecoder("latin1")
-
-let letters = 0
 
 const delivers = (names: ReadonlyArray<string>, without: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const running = yield* Running
-    const mark = `X-Case: lmtp ${++letters}.`
+    const own = mark()
     const receipt = yield* Effect.provide(
       sends({
         from: "ann@example.test",
         to: names.map((name) => `${name}@example.test`),
-        content: `From: ann@example.test\r\n${mark}\r\n\r\n.\r\nHello.\r\n`
+        content: `From: ann@example.test\r\n${own}\r\n\r\n.\r\nHello.\r\n`
       }),
       client(running, running.server.ports.lmtp, {
         endpoint: `lmtp://127.0.0.1:${running.server.ports.lmtp}`,
@@ -26,10 +23,8 @@ const delivers = (names: ReadonlyArray<string>, without: ReadonlyArray<string>) 
     )
     const tags = receipt.outcomes.map(({ _tag }) => _tag)
     const accepted = tags.filter((tag) => tag === "Accepted").length
-    const found = (all: ReadonlyArray<{ readonly octets: Uint8Array }>) =>
-      all.filter(({ octets }) => latin1.decode(octets).includes(mark))
-    const all = found(yield* arrival(running.server, (all) => found(all).length === accepted))
-    for (const { octets } of all) assert.include(latin1.decode(octets), `${mark}\r\n\r\n.\r\nHello.\r\n`)
+    const all = yield* arrival(running.server, (all) => having(own, all).length === accepted)
+    for (const found of having(own, all)) assert.include(found, `${own}\r\n\r\n.\r\nHello.\r\n`)
     return tags
   })
 
@@ -47,8 +42,9 @@ describe("LMTP", () => {
       it.effect("each recipient has an outcome", ({ task }) =>
         Effect.map(delivers(["ben", localParts.unknown, "cat", localParts.later], []), (tags) => {
           task.meta.cell = tags.join(", ")
-          assert.strictEqual(tags[0], "Accepted")
-          assert.strictEqual(tags[2], "Accepted")
+          // Dovecot's has a mailbox for everyone.
+          const knows = ["Accepted", "Refused", "Accepted", "Deferred"]
+          assert.deepStrictEqual(tags, kind.name.startsWith("Dovecot") ? tags.map(() => "Accepted") : knows)
         }))
     })
   }

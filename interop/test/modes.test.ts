@@ -1,11 +1,11 @@
 import { assert, describe } from "@effect/vitest"
-import { Choose, Mechanism, SmtpClient } from "@postern/core"
+import { Choose, Mechanism, type SmtpClient } from "@postern/core"
 import { Certificates } from "@postern/testing"
 import { Effect, Redacted } from "effect"
 import * as Ground from "../machine/Ground.ts"
 import { kinds } from "../servers/all.ts"
 import { account, type Kind } from "../servers/Server.ts"
-import { client, opens, row, Running, running } from "./running.ts"
+import { client, opens, row, Running, running, sends } from "./running.ts"
 
 type Port = "startTls" | "tls" | "plain" | "submission"
 
@@ -85,9 +85,7 @@ describe("connection modes", () => {
             const message = { from: "ann@example.test", to: "bob@example.test", content: "Subject: no TLS\n\nNo.\n" }
             const running = yield* Running
             const error = yield* Effect.flip(
-              Effect.flatMap(SmtpClient.SmtpClient, ({ send }) => send(message)).pipe(
-                Effect.provide(client(running, running.server.ports.submission, { security: "plain" }))
-              )
+              Effect.provide(sends(message), client(running, running.server.ports.submission, { security: "plain" }))
             )
             assert.strictEqual(error.reason._tag, "AuthenticationRequired")
           }))
@@ -117,14 +115,12 @@ describe("connection modes", () => {
 
       it.effect("by fingerprint", () =>
         Effect.gen(function*() {
-          const running = yield* Running
           const { fingerprint } = yield* Certificates.selfSigned({ name: "nobody" })
           const known = yield* tries("startTls", { security: "startTls" })
           const own = known.session.facts.tls?.certificate?.fingerprint ?? ""
           const { session } = yield* tries("startTls", trusting(own))
           assert.strictEqual(session.facts.tls?.verifiedBy, "fingerprint")
           assert.strictEqual(yield* problemOf("startTls", trusting(fingerprint)), "wrong-fingerprint")
-          assert.isNotEmpty(running.server.version)
         }))
 
       for (

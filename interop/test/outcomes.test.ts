@@ -1,30 +1,11 @@
 import { assert, describe } from "@effect/vitest"
-import { Mechanism, SmtpClient } from "@postern/core"
+import { SmtpClient } from "@postern/core"
 import { NodeTransport, SmtpPool } from "@postern/node"
-import { Effect, Layer, Redacted, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { kinds } from "../servers/all.ts"
-import { account, arrival, localParts } from "../servers/Server.ts"
-import { client, loggedIn, row, Running, running, sends } from "./running.ts"
-import * as Ground from "../machine/Ground.ts"
-
-const latin1 = new TextDecoder("latin1")
-
-let letters = 0
-const letter = (to: SmtpClient.Message["to"], more: Partial<SmtpClient.Message> = {}) => {
-  const mark = `X-Case: outcome ${++letters}.`
-  return {
-    mark,
-    message: {
-      from: "ann@example.test",
-      to,
-      content: `From: ann@example.test\r\n${mark}\r\nSubject: hello\r\n\r\nHello.\r\n`,
-      ...more
-    }
-  }
-}
-
-const count = (mark: string) => (all: ReadonlyArray<{ readonly octets: Uint8Array }>) =>
-  all.filter(({ octets }) => latin1.decode(octets).includes(mark)).length
+import { arrival, localParts } from "../servers/Server.ts"
+import { having, letter, text } from "./letters.ts"
+import { accountOptions, client, loggedIn, row, Running, running, sends } from "./running.ts"
 
 const tags = (receipt: SmtpClient.Receipt) => receipt.outcomes.map(({ _tag }) => _tag)
 
@@ -69,7 +50,7 @@ describe("outcomes", () => {
               const { mark, message } = letter("ben@example.test", { content: `Subject: large\r\n\r\n${body}` })
               const { reason } = yield* Effect.flip(Effect.provide(sends(message), loggedIn(running, { without })))
               assert.include(["TooLarge", "ContentRefused"], reason._tag)
-              assert.strictEqual(count(mark)(yield* running.server.mailbox), 0)
+              assert.strictEqual(having(mark, yield* running.server.mailbox).length, 0)
             }))
         }
       }
@@ -92,7 +73,7 @@ describe("outcomes", () => {
               const { mark, message } = letter(names.map((name) => `${name}@example.test`))
               const receipt = yield* Effect.provide(sends(message), loggedIn(running, { without }))
               assert.deepStrictEqual(tags(receipt), ["Accepted", "Refused", "Accepted", "Deferred"])
-              yield* arrival(running.server, (all) => count(mark)(all) === 2)
+              yield* arrival(running.server, (all) => having(mark, all).length === 2)
             }))
         }
 
@@ -105,8 +86,8 @@ describe("outcomes", () => {
             yield* Effect.flip(Effect.provide(sends(message), loggedIn(running)))
             const after = letter("ben@example.test")
             yield* Effect.provide(sends(after.message), loggedIn(running))
-            const all = yield* arrival(running.server, (all) => count(after.mark)(all) === 1)
-            assert.strictEqual(count(mark)(all), 0)
+            const all = yield* arrival(running.server, (all) => having(after.mark, all).length === 1)
+            assert.strictEqual(having(mark, all).length, 0)
           }))
       }
 
@@ -116,7 +97,7 @@ describe("outcomes", () => {
           const { mark, message } = letter(Array.from({ length: 500 }, (_, i) => `many${i}@example.test`))
           const receipt = yield* Effect.provide(sends(message), loggedIn(running))
           assert.deepStrictEqual([...new Set(tags(receipt))], ["Accepted"])
-          yield* arrival(running.server, (all) => count(mark)(all) === 500)
+          yield* arrival(running.server, (all) => having(mark, all).length === 500)
           task.meta.cell = "500"
         }))
 
@@ -135,8 +116,8 @@ describe("outcomes", () => {
             ))
           ], ["Success"])
           yield* arrival(running.server, (arrived) => {
-            const text = arrived.map(({ octets }) => latin1.decode(octets)).join("")
-            return all.every(({ mark }) => text.split(mark).length === 2)
+            const whole = arrived.map(({ octets }) => text(octets)).join("")
+            return all.every(({ mark }) => whole.split(mark).length === 2)
           })
           task.meta.cell = "300"
         }))
@@ -146,15 +127,7 @@ describe("outcomes", () => {
           Effect.scoped(Effect.gen(function*() {
             const { identities } = yield* Running
             const server = yield* running(kind, { identities, idle: 1 })
-            const pool = Layer.provide(
-              SmtpPool.layer({
-                endpoint: `127.0.0.1:${server.server.ports.startTls}`,
-                tls: { ca: [identities.ca], serverName: Ground.hostname },
-                credentials: Mechanism.password(account.user, Redacted.make(account.password)),
-                domain: "client.example.test"
-              }),
-              NodeTransport.layer
-            )
+            const pool = Layer.provide(SmtpPool.layer(accountOptions(server)), NodeTransport.layer)
             const [first, second] = [letter("ben@example.test"), letter("ben@example.test")]
             yield* Effect.gen(function*() {
               yield* sends(first.message)
@@ -163,8 +136,8 @@ describe("outcomes", () => {
               const receipt = yield* sends(second.message)
               assert.deepStrictEqual(tags(receipt), ["Accepted"])
             }).pipe(Effect.provide(pool))
-            const all = yield* arrival(server.server, (all) => count(second.mark)(all) > 0)
-            assert.deepStrictEqual([count(first.mark)(all), count(second.mark)(all)], [1, 1])
+            const all = yield* arrival(server.server, (all) => having(second.mark, all).length > 0)
+            assert.deepStrictEqual([having(first.mark, all).length, having(second.mark, all).length], [1, 1])
           })))
       }
     })

@@ -15,22 +15,25 @@ export class Running extends Context.Service<Running, {
   readonly identities: Ground.Identities
 }>()("@postern/interop/Running") {}
 
-/** Sets a server up and runs it until the scope ends. */
+/** Sets a server up, and runs it until the scope ends. */
 export const running = Effect.fnUntraced(function*(kind: Kind, options: Options) {
   const server = yield* kind.setUp(options)
   yield* server.run
   return { server, identities: options.identities }
 })
 
-const rowOf = (kind: Kind) =>
-  Layer.effect(Running, Effect.flatMap(Ground.identities, (identities) => running(kind, { identities })))
+/** Sets a server up, for tests that run it themselves. */
+export const setUp = (kind: Kind, options: Options) =>
+  Effect.map(kind.setUp(options), (server) => ({ server, identities: options.identities }))
 
-/** A row of a table: a server, and its tests, each named by its column. */
+/** A row of a table: a server, and its tests, each named by its column. It runs unless it is only set up. */
 export const row = (
   kind: Kind,
-  tests: (it: Vitest.MethodsNonLive<Running | NodeServices.NodeServices>) => void
+  tests: (it: Vitest.MethodsNonLive<Running | NodeServices.NodeServices>) => void,
+  begin: typeof setUp = running
 ): void => {
-  blockOf(Layer.provideMerge(rowOf(kind), NodeServices.layer), { excludeTestServices: true, timeout: "10 minutes" })(
+  const server = Layer.effect(Running, Effect.flatMap(Ground.identities, (identities) => begin(kind, { identities })))
+  blockOf(Layer.provideMerge(server, NodeServices.layer), { excludeTestServices: true, timeout: "10 minutes" })(
     kind.name,
     (it) => {
       it.effect("is there", ({ task }) =>
@@ -51,31 +54,38 @@ declare module "vitest" {
   }
 }
 
-/** A client that trusts the authority of the tests. */
-export const client = (
+/** How a client of a port is set up that trusts the authority of the tests. */
+export const options = (
   { identities }: Running["Service"],
   port: number | undefined,
-  options: Partial<SmtpClient.Options> = {}
-): Layer.Layer<SmtpClient.SmtpClient> =>
-  Layer.orDie(NodeSmtp.layer({
-    endpoint: `127.0.0.1:${port}`,
-    domain: "client.example.test",
-    ...options,
-    tls: { ca: [identities.ca], serverName: Ground.hostname, ...options.tls }
-  }))
+  more: Partial<SmtpClient.Options> = {}
+): SmtpClient.Options => ({
+  endpoint: `127.0.0.1:${port}`,
+  domain: "client.example.test",
+  ...more,
+  tls: { ca: [identities.ca], serverName: Ground.hostname, ...more.tls }
+})
 
-/** A client on the server's best protected port, logged in as the account. */
-export const loggedIn = (
+/** The same for the server's best protected port, and the account. */
+export const accountOptions = (
   running: Running["Service"],
-  options: Partial<SmtpClient.Options> = {}
-): Layer.Layer<SmtpClient.SmtpClient> => {
+  more: Partial<SmtpClient.Options> = {}
+): SmtpClient.Options => {
   const { ports } = running.server
-  return client(running, ports.tls ?? ports.startTls, {
+  return options(running, ports.tls ?? ports.startTls, {
     security: ports.tls === undefined ? "startTls" : "tls",
     credentials: Mechanism.password(account.user, Redacted.make(account.password)),
-    ...options
+    ...more
   })
 }
+
+/** A client of a port. */
+export const client = (...how: Parameters<typeof options>): Layer.Layer<SmtpClient.SmtpClient> =>
+  Layer.orDie(NodeSmtp.layer(options(...how)))
+
+/** A client that logs in. */
+export const loggedIn = (...how: Parameters<typeof accountOptions>): Layer.Layer<SmtpClient.SmtpClient> =>
+  Layer.orDie(NodeSmtp.layer(accountOptions(...how)))
 
 /** Opens a session and closes it. */
 export const opens = Effect.scoped(Effect.flatMap(SmtpClient.SmtpClient, ({ open }) => open))

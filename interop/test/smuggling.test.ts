@@ -4,10 +4,10 @@ import { NodeTransport } from "@postern/node"
 import { Effect, Redacted } from "effect"
 import { connect, createServer } from "node:net"
 import { kinds } from "../servers/all.ts"
-import { account, arrival, type Arrived } from "../servers/Server.ts"
+import { account, arrival } from "../servers/Server.ts"
+import { having, mark, text } from "./letters.ts"
 import { client, loggedIn, row, Running, sends } from "./running.ts"
 
-const latin1 = new TextDecoder("latin1")
 const octets = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0))
 
 // What some server or other has taken for the end of the content, or for a line end (SEC Consult, 2023-12, and since).
@@ -30,21 +30,16 @@ const ends: Readonly<Record<string, string>> = {
   "NEL": "\x85.\x85"
 }
 
-let smuggles = 0
-
 const smuggled = (end: string) => {
-  const mark = `X-Case: smuggling ${++smuggles}.`
+  const own = mark()
   const inner =
-    `MAIL FROM:<eve@example.test>\r\nRCPT TO:<victim@example.test>\r\nDATA\r\n${mark}\r\nX-Smuggled: yes\r\n\r\nSmuggled.`
+    `MAIL FROM:<eve@example.test>\r\nRCPT TO:<victim@example.test>\r\nDATA\r\n${own}\r\nX-Smuggled: yes\r\n\r\nSmuggled.`
   // Both kinds of line ends for the commands: a server that takes the one may take the other.
   const lf = inner.replaceAll("\r\n", "\n")
   const content =
-    `From: ann@example.test\r\n${mark}\r\nSubject: hello\r\n\r\nHello.${end}${inner}${end}${lf}${end}QUIT\r\n`
-  return { mark, message: { from: "ann@example.test", to: "ben@example.test", content: octets(content) } }
+    `From: ann@example.test\r\n${own}\r\nSubject: hello\r\n\r\nHello.${end}${inner}${end}${lf}${end}QUIT\r\n`
+  return { mark: own, message: { from: "ann@example.test", to: "ben@example.test", content: octets(content) } }
 }
-
-const marked = (mark: string, all: ReadonlyArray<Arrived>) =>
-  all.map(({ octets }) => latin1.decode(octets)).filter((text) => text.includes(mark))
 
 const refusedHere = (message: SmtpClient.Message, options: Partial<SmtpClient.Options> = {}) =>
   Effect.gen(function*() {
@@ -85,15 +80,15 @@ describe("smuggling and injection", () => {
               const exit = yield* Effect.result(Effect.provide(sends(message), loggedIn(running, { without })))
               yield* Effect.provide(sends(after.message), loggedIn(running))
               const all = yield* arrival(running.server, (all) =>
-                marked(after.mark, all).length > 0 && (exit._tag === "Failure" || marked(mark, all).length > 0))
-              const found = marked(mark, all)
+                having(after.mark, all).length > 0 && (exit._tag === "Failure" || having(mark, all).length > 0))
+              const found = having(mark, all)
               assert.isAtMost(found.length, 1, "one message was sent, one is there")
-              for (const text of found) {
-                assert.isBelow(text.indexOf("Subject: hello"), text.indexOf("X-Smuggled"), "as content of the first")
+              for (const one of found) {
+                assert.isBelow(one.indexOf("Subject: hello"), one.indexOf("X-Smuggled"), "as content of the first")
               }
-              if (exit._tag === "Failure") {
-                assert.include(["ContentRefused", "InvalidInput"], exit.failure.reason._tag)
-              }
+              // What is no text a server may refuse.
+              const told = exit._tag === "Failure" ? exit.failure.reason._tag : "sent"
+              assert.include(end.includes("\0") ? ["sent", "ContentRefused"] : ["sent"], told)
             }))
         }
       }
@@ -144,7 +139,7 @@ const injecting = (to: number) =>
         const outside = connect(to, "127.0.0.1")
         let asked = false
         inside.on("data", (chunk) => {
-          asked ||= latin1.decode(chunk).startsWith("STARTTLS")
+          asked ||= text(chunk).startsWith("STARTTLS")
           outside.write(chunk)
         })
         outside.on("data", (chunk) => {

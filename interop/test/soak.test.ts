@@ -1,17 +1,17 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Mechanism, type SmtpClient } from "@postern/core"
+import type { SmtpClient } from "@postern/core"
 import { SmtpPool } from "@postern/node"
-import { Effect, Exit, Fiber, Redacted, Result, Schedule, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Result, Schedule, Scope, Stream } from "effect"
 import * as Ground from "../machine/Ground.ts"
 import * as Postfix from "../servers/Postfix.ts"
-import { account, type Arrived, type Server } from "../servers/Server.ts"
+import type { Arrived, Server } from "../servers/Server.ts"
+import { text } from "./letters.ts"
+import { accountOptions } from "./running.ts"
 
 // So many messages; `npm run soak` has 100,000.
 const messages = Number(process.env["SOAK_MESSAGES"] ?? 3000)
 const restarts = Number(process.env["SOAK_RESTARTS"] ?? 4)
-
-const latin1 = new TextDecoder("latin1")
 
 const letter = (number: number): SmtpClient.Message => ({
   from: "ann@example.test",
@@ -23,9 +23,9 @@ const letter = (number: number): SmtpClient.Message => ({
 const arrivals = (all: ReadonlyArray<Arrived>): ReadonlyMap<number, ReadonlyArray<string>> => {
   const found = new Map<number, Array<string>>()
   for (const { octets } of all) {
-    const text = latin1.decode(octets)
-    const number = Number(/^X-Soak: (\d+)\.\r$/m.exec(text)?.[1] ?? "-1")
-    const id = /\sid ([0-9A-F]+)\s/.exec(text)?.[1] ?? "?"
+    const whole = text(octets)
+    const number = Number(/^X-Soak: (\d+)\.\r$/m.exec(whole)?.[1] ?? "-1")
+    const id = /\sid ([0-9A-F]+)\s/.exec(whole)?.[1] ?? "?"
     const ids = found.get(number)
     if (ids === undefined) found.set(number, [id])
     else ids.push(id)
@@ -72,10 +72,7 @@ const soak = Effect.gen(function*() {
     )
   )
   const pool = SmtpPool.layerTcp({
-    endpoint: `127.0.0.1:${server.ports.startTls}`,
-    tls: { ca: [identities.ca], serverName: Ground.hostname },
-    credentials: Mechanism.password(account.user, Redacted.make(account.password)),
-    domain: "client.example.test",
+    ...accountOptions({ server, identities }),
     backOff: Schedule.spaced("100 millis"),
     retry: Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 300 }), Schedule.setInputType<unknown>())
   })
