@@ -90,7 +90,10 @@ describe("Choose.automatic", () => {
     assert.deepStrictEqual(why(plan, "PLAIN"), ["would send the password without verified TLS"])
     assert.deepStrictEqual(why(plan, "EXTERNAL"), ["takes other credentials than those given"])
     const token = Effect.succeed(Redacted.make("token"))
-    const byToken = Choose.standard({ _tag: "Token", user: "ann", token, renew: undefined }, context(["XOAUTH2"], false))
+    const byToken = Choose.standard(
+      { _tag: "Token", user: "ann", token, renew: undefined },
+      context(["XOAUTH2"], false)
+    )
     assert.deepStrictEqual(why(byToken, "XOAUTH2"), ["would send the token without verified TLS"])
     assert.deepStrictEqual(why(plan, "SCRAM-SHA-1-PLUS"), ["has no verified TLS channel to bind to"])
     assert.deepStrictEqual(why(plan, "X-FOO"), ["offered, but not among the mechanisms to use"])
