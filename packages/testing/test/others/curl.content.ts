@@ -11,6 +11,7 @@ import {
   failure,
   gives,
   inTls,
+  isTaken,
   message,
   quits,
   reason,
@@ -46,8 +47,7 @@ export const content: ReadonlyArray<Exchange> = [
       S: 250 mail.example is here
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "does not send a line of 65530 octets that the server has no extension for",
@@ -60,8 +60,7 @@ export const content: ReadonlyArray<Exchange> = [
     name: "sends more than 64 KiB",
     from: "tests/data/test1711, test941",
     script: `${begins()}${offered(`C: ${line}\n`.repeat(900))}`,
-    asks: (client) => Effect.map(client.send({ ...message, content: `${line}\r\n`.repeat(900) }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: `${line}\r\n`.repeat(900) })
   },
   {
     name: "makes CRLF of every LF",
@@ -76,8 +75,7 @@ export const content: ReadonlyArray<Exchange> = [
         C: three
       `)
     }`,
-    asks: (client) => Effect.map(client.send({ ...message, content: "Subject: hello\n\none\ntwo\n\nthree\n" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: "Subject: hello\n\none\ntwo\n\nthree\n" })
   },
   {
     name: "doubles dots at the beginning of lines, those that stand alone, too",
@@ -124,29 +122,25 @@ export const content: ReadonlyArray<Exchange> = [
     name: "doubles a dot that is the first octet of the content",
     from: "tests/data/test951",
     script: `${begins()}${offered("C: ..a dot comes first")}`,
-    asks: (client) => Effect.map(client.send({ ...message, content: ".a dot comes first\r\n" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: ".a dot comes first\r\n" })
   },
   {
     name: "doubles a dot that is all of the content",
     from: "tests/data/test952",
     script: `${begins()}${offered("C: ..")}`,
-    asks: (client) => Effect.map(client.send({ ...message, content: ".\r\n" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: ".\r\n" })
   },
   {
     name: "ends a last line that has no end",
     from: "tests/data/test910",
     script: `${begins()}${delivers}`,
-    asks: (client) => Effect.map(client.send({ ...message, content: "Subject: hello\r\n\r\nHello." }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: "Subject: hello\r\n\r\nHello." })
   },
   {
     name: "sends content of no octets",
     from: "tests/data/test911",
     script: `${begins()}${offered("")}`,
-    asks: (client) => Effect.map(client.send({ ...message, content: "" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: "" })
   },
   {
     name: "names the size where SIZE is offered without a number",
@@ -165,8 +159,7 @@ export const content: ReadonlyArray<Exchange> = [
       S: 250 taken
       ${quits}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "names the size as it is on the wire, once for two recipients",
@@ -241,7 +234,6 @@ export const content: ReadonlyArray<Exchange> = [
     from: "tests/data/test987",
     options: inTls,
     script: `${beginsInTls("STARTTLS")}${delivers}`,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   }
 ]

@@ -13,6 +13,7 @@ import {
   fails,
   gives,
   inTls,
+  isTaken,
   message,
   password,
   quits,
@@ -98,8 +99,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "authenticates by PLAIN with a response that AUTH has no room for, after a challenge that is no base64",
@@ -112,8 +112,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "sends no password in the clear",
@@ -139,8 +138,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "authenticates by LOGIN with the user as initial response",
@@ -153,8 +151,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "authenticates by CRAM-MD5",
@@ -167,8 +164,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "authenticates by DIGEST-MD5, with quotes in user and realm",
@@ -311,8 +307,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "goes on to PLAIN when the server does not do CRAM-MD5",
@@ -325,8 +320,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "acts for somebody else by PLAIN",
@@ -337,8 +331,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "is told that it may not act for somebody else",
@@ -374,8 +367,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "says an empty initial response by EXTERNAL",
@@ -386,7 +378,6 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   }
 ]

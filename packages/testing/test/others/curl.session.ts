@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { Command, Inquiry, Program, type SmtpClient } from "@postern/core"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
-import { begins, delivered, delivers, fails, gives, message, password, quits, reason, told } from "./parts.ts"
+import { begins, delivers, fails, gives, isTaken, message, password, quits, reason } from "./parts.ts"
 
 type Client = SmtpClient.SmtpClient["Service"]
 
@@ -32,8 +32,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 mail.example
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "does not send without authentication where EHLO is not known",
@@ -93,8 +92,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 454 not just now
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "asks for a user and is told the mailbox",

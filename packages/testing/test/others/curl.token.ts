@@ -3,20 +3,7 @@ import { assert } from "@effect/vitest"
 import { Choose, type Mechanism } from "@postern/core"
 import { Effect, Redacted } from "effect"
 import type { Exchange, Outcome } from "./exchange.ts"
-import {
-  base64,
-  begins,
-  beginsInTls,
-  delivered,
-  delivers,
-  fails,
-  gives,
-  inTls,
-  message,
-  quits,
-  reason,
-  told
-} from "./parts.ts"
+import { base64, begins, beginsInTls, delivers, fails, inTls, isTaken, message, quits, reason } from "./parts.ts"
 
 const token = (text: string): Mechanism.Token => ({
   _tag: "Token",
@@ -54,8 +41,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "authenticates by XOAUTH2 with a token that AUTH has no room for",
@@ -68,8 +54,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "authenticates by OAUTHBEARER with an initial response",
@@ -80,8 +65,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "authenticates by OAUTHBEARER with a token that AUTH has no room for",
@@ -94,8 +78,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "answers the problem with the token by ^A, and is refused by two replies",
@@ -138,8 +121,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "uses XOAUTH2 alone where it is told to",
@@ -150,8 +132,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "sends no token in the clear",

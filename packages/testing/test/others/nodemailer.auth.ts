@@ -8,17 +8,16 @@ import {
   base64,
   begins,
   beginsInTls,
-  delivered,
   delivers,
   fails,
   failure,
   gives,
   inTls,
+  isTaken,
   message,
   password,
   quits,
-  reason,
-  told
+  reason
 } from "./parts.ts"
 
 const { ends, handshake, hears, says } = ScriptedServer
@@ -64,8 +63,7 @@ export const auth: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(client.send(message), told),
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "is told 535 of a wrong password",

@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Mechanism, type Reason, Reply, type SmtpClient, type SmtpError } from "@postern/core"
 import { Effect, Redacted } from "effect"
-import type { Outcome } from "./exchange.ts"
+import type { Exchange, Outcome } from "./exchange.ts"
 
 const last = (lines: ReadonlyArray<string>) =>
   lines.map((line, i) => `S: 250${i < lines.length - 1 ? "-" : " "}${line}`).join("\n")
@@ -70,6 +70,12 @@ export const delivered: ReadonlyArray<string> = ["Accepted <ben@example.net>: 25
 export const gives = (expected: unknown) => (outcome: Outcome): void => {
   assert.deepStrictEqual(outcome, { _tag: "Succeeds", value: expected })
 }
+
+/** What is asked and found where one message is taken, for its one recipient. */
+export const isTaken = (message: SmtpClient.Message): Pick<Exchange, "asks" | "finds"> => ({
+  asks: (client) => Effect.map(client.send(message), told),
+  finds: gives(delivered)
+})
 
 /** The error; there is no other outcome. */
 export const failure = (outcome: Outcome): SmtpError.SmtpError => {

@@ -2,7 +2,20 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
-import { begins, delivered, delivers, fails, failure, gives, message, quits, reason, resets, told } from "./parts.ts"
+import {
+  begins,
+  delivered,
+  delivers,
+  fails,
+  failure,
+  gives,
+  isTaken,
+  message,
+  quits,
+  reason,
+  resets,
+  told
+} from "./parts.ts"
 
 /** A transaction with this content, from and to those of {@link message} unless others are given. */
 const takes = (content: string, from = "<ann@example.org>", to = "<ben@example.net>") => `
@@ -34,8 +47,7 @@ export const mail: ReadonlyArray<Exchange> = [
     }
       ${quits}
     `,
-    asks: (client) => Effect.map(client.send({ ...message, content: "abc\n.jkl\rfoo\r\n..blue" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: "abc\n.jkl\rfoo\r\n..blue" })
   },
   {
     name: "sends text of one line, whose size is that on the wire",
@@ -44,8 +56,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${takes("C: One line alone", "<ann@example.org> SIZE=16")}
       ${quits}
     `,
-    asks: (client) => Effect.map(client.send({ ...message, content: "One line alone" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: "One line alone" })
   },
   {
     name: "sends octets as it does text",
@@ -54,8 +65,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${takes("C: One line alone", "<ann@example.org> SIZE=16")}
       ${quits}
     `,
-    asks: (client) => Effect.map(client.send({ ...message, content: utf8.encode("One line alone") }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: utf8.encode("One line alone") })
   },
   {
     name: "doubles dots at the beginning of lines, and no others",
@@ -69,8 +79,7 @@ export const mail: ReadonlyArray<Exchange> = [
     }
       ${quits}
     `,
-    asks: (client) => Effect.map(client.send({ ...message, content: ".one\n.two.three." }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: ".one\n.two.three." })
   },
   {
     name: "sends with the null reverse-path, written <>",
@@ -79,8 +88,7 @@ export const mail: ReadonlyArray<Exchange> = [
       ${takes("C: One line alone", "<>")}
       ${quits}
     `,
-    asks: (client) => Effect.map(client.send({ ...message, from: "<>", content: "One line alone" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, from: "<>", content: "One line alone" })
   },
   {
     name: "says nothing for an address without a domain",
