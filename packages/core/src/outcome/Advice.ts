@@ -291,7 +291,7 @@ const refusedAdvice = ({ attempts }: Of<"AuthenticationFailed">): string | undef
   if (mechanism === "OAUTHBEARER" || mechanism === "XOAUTH2") {
     return "Have a new token issued, for this server and with the right to send mail; `renew` of the credentials does it when it is needed. No other mechanism was tried."
   }
-  if (/^GS/.test(mechanism)) {
+  if (mechanism.startsWith("GS")) {
     return "Get a new ticket (`kinit`), and check both clocks and the server's key for the service `smtp` at the name that was connected to. No other mechanism was tried."
   }
   return mechanism === "EXTERNAL"

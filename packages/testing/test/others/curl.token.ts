@@ -31,55 +31,42 @@ const isRefused = (outcome: Outcome): void => {
   assert.include(attempt?.detail, "status \"invalid_token\"")
 }
 
+// With an initial response, and with one that AUTH has no room for.
+const accepted = (
+  mechanism: string,
+  response: (token: string) => string,
+  initial: string,
+  later: string
+): ReadonlyArray<Exchange> => [
+  {
+    name: `authenticates by ${mechanism} with an initial response`,
+    from: `tests/data/${initial}, and in place of ${later}`,
+    options: { ...inTls, credentials },
+    script: `${beginsInTls(`AUTH ${mechanism}`)}
+      C: AUTH ${mechanism} ${response("mF_9.B5f-4.1JqM")}
+      S: 235 welcome
+      ${delivers}
+    `,
+    ...isTaken(message)
+  },
+  {
+    name: `authenticates by ${mechanism} with a token that AUTH has no room for`,
+    from: `tests/data/${later}`,
+    options: { ...inTls, credentials: token(long) },
+    script: `${beginsInTls(`AUTH ${mechanism}`)}
+      C: AUTH ${mechanism}
+      S: 334 go on, please
+      C: ${response(long)}
+      S: 235 welcome
+      ${delivers}
+    `,
+    ...isTaken(message)
+  }
+]
+
 export const tokens: ReadonlyArray<Exchange> = [
-  {
-    name: "authenticates by XOAUTH2 with an initial response",
-    from: "tests/data/test922, and in place of test908",
-    options: { ...inTls, credentials },
-    script: `${beginsInTls("AUTH XOAUTH2")}
-      C: AUTH XOAUTH2 ${xoauth2("mF_9.B5f-4.1JqM")}
-      S: 235 welcome
-      ${delivers}
-    `,
-    ...isTaken(message)
-  },
-  {
-    name: "authenticates by XOAUTH2 with a token that AUTH has no room for",
-    from: "tests/data/test908",
-    options: { ...inTls, credentials: token(long) },
-    script: `${beginsInTls("AUTH XOAUTH2")}
-      C: AUTH XOAUTH2
-      S: 334 go on, please
-      C: ${xoauth2(long)}
-      S: 235 welcome
-      ${delivers}
-    `,
-    ...isTaken(message)
-  },
-  {
-    name: "authenticates by OAUTHBEARER with an initial response",
-    from: "tests/data/test947, and in place of test946",
-    options: { ...inTls, credentials },
-    script: `${beginsInTls("AUTH OAUTHBEARER")}
-      C: AUTH OAUTHBEARER ${bearer("mF_9.B5f-4.1JqM")}
-      S: 235 welcome
-      ${delivers}
-    `,
-    ...isTaken(message)
-  },
-  {
-    name: "authenticates by OAUTHBEARER with a token that AUTH has no room for",
-    from: "tests/data/test946",
-    options: { ...inTls, credentials: token(long) },
-    script: `${beginsInTls("AUTH OAUTHBEARER")}
-      C: AUTH OAUTHBEARER
-      S: 334 go on, please
-      C: ${bearer(long)}
-      S: 235 welcome
-      ${delivers}
-    `,
-    ...isTaken(message)
-  },
+  ...accepted("XOAUTH2", xoauth2, "test922", "test908"),
+  ...accepted("OAUTHBEARER", bearer, "test947", "test946"),
   {
     name: "answers the problem with the token by ^A, and is refused by two replies",
     from: "tests/data/test949",
