@@ -1,10 +1,11 @@
 /** Of curl's cases: how content goes out, and what sizes come to. */
 import { assert } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Stream } from "effect"
 import type { Exchange } from "./exchange.ts"
 import {
   begins,
   beginsInTls,
+  data,
   delivered,
   delivers,
   fails,
@@ -15,25 +16,28 @@ import {
   message,
   quits,
   reason,
+  recipient,
   resets,
-  told
+  sender,
+  sends
 } from "./parts.ts"
-
-const offered = (content: string) => `
-  C: MAIL FROM:<ann@example.org>
-  S: 250 ok
-  C: RCPT TO:<ben@example.net>
-  S: 250 ok
-  C: DATA
-  S: 354 go on
-  ${content}
-  C: .
-  S: 250 taken
-  ${quits}
-`
 
 const line = "0123456789".repeat(10)
 const utf8 = new TextEncoder()
+
+/** The usual envelope, and content of these lines. */
+const taken = (lines: string) => `${sender()}${recipient()}${data(lines)}${quits}`
+
+const dots = taken(`
+  C: Subject: dots
+  C: 
+  C: ..
+  C: ..
+  C: 
+  C: ..
+  C: 
+  C: body
+`)
 
 export const content: ReadonlyArray<Exchange> = [
   {
@@ -53,20 +57,20 @@ export const content: ReadonlyArray<Exchange> = [
     name: "does not send a line of 65530 octets that the server has no extension for",
     from: "tests/data/test900 (a difference)",
     script: `${begins()}${quits}`,
-    asks: (client) => client.send({ ...message, content: `Subject: hello\r\n\r\n${"0123456789".repeat(6553)}\r\n` }),
+    asks: sends({ ...message, content: `Subject: hello\r\n\r\n${"0123456789".repeat(6553)}\r\n` }),
     finds: fails("ExtensionMissing", { extension: "BINARYMIME" }, "never")
   },
   {
     name: "sends more than 64 KiB",
     from: "tests/data/test1711, test941",
-    script: `${begins()}${offered(`C: ${line}\n`.repeat(900))}`,
+    script: `${begins()}${taken(`C: ${line}\n`.repeat(900))}`,
     ...isTaken({ ...message, content: `${line}\r\n`.repeat(900) })
   },
   {
     name: "makes CRLF of every LF",
     from: "tests/data/test941",
     script: `${begins()}${
-      offered(`
+      taken(`
         C: Subject: hello
         C: 
         C: one
@@ -80,54 +84,30 @@ export const content: ReadonlyArray<Exchange> = [
   {
     name: "doubles dots at the beginning of lines, those that stand alone, too",
     from: "tests/data/test901",
-    script: `${begins()}${
-      offered(`
-        C: Subject: dots
-        C: 
-        C: ..
-        C: ..
-        C: 
-        C: ..
-        C: 
-        C: body
-      `)
-    }`,
-    asks: (client) =>
-      Effect.map(client.send({ ...message, content: "Subject: dots\r\n\r\n.\r\n.\r\n\r\n.\r\n\r\nbody\r\n" }), told),
-    finds: gives(delivered)
+    script: `${begins()}${dots}`,
+    ...isTaken({ ...message, content: "Subject: dots\r\n\r\n.\r\n.\r\n\r\n.\r\n\r\nbody\r\n" })
   },
   {
     name: "doubles dots of content that comes in pieces, and ends its last line",
     from: "tests/data/test1520 and tests/libtest/lib1520.c",
-    script: `${begins()}${
-      offered(`
-        C: Subject: dots
-        C: 
-        C: ..
-        C: ..
-        C: 
-        C: ..
-        C: 
-        C: body
-      `)
-    }`,
+    script: `${begins()}${dots}`,
     asks: (client) => {
       const pieces = ["Subject: dots\r\n", "\r\n", ".\r\n", ".\r\n", "\r\n", ".\r\n", "\r\n", "body"]
       const stream = Stream.fromIterable(pieces.map((piece) => utf8.encode(piece)))
-      return Effect.map(client.send({ ...message, content: stream }), told)
+      return sends({ ...message, content: stream })(client)
     },
     finds: gives(delivered)
   },
   {
     name: "doubles a dot that is the first octet of the content",
     from: "tests/data/test951",
-    script: `${begins()}${offered("C: ..a dot comes first")}`,
+    script: `${begins()}${taken("C: ..a dot comes first")}`,
     ...isTaken({ ...message, content: ".a dot comes first\r\n" })
   },
   {
     name: "doubles a dot that is all of the content",
     from: "tests/data/test952",
-    script: `${begins()}${offered("C: ..")}`,
+    script: `${begins()}${taken("C: ..")}`,
     ...isTaken({ ...message, content: ".\r\n" })
   },
   {
@@ -139,24 +119,16 @@ export const content: ReadonlyArray<Exchange> = [
   {
     name: "sends content of no octets",
     from: "tests/data/test911",
-    script: `${begins()}${offered("")}`,
+    script: `${begins()}${taken("")}`,
     ...isTaken({ ...message, content: "" })
   },
   {
     name: "names the size where SIZE is offered without a number",
     from: "tests/data/test912",
     script: `${begins("SIZE")}
-      C: MAIL FROM:<ann@example.org> SIZE=26
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      C: Subject: hello
-      C: 
-      C: Hello.
-      C: .
-      S: 250 taken
+      ${sender("<ann@example.org> SIZE=26")}
+      ${recipient()}
+      ${data()}
       ${quits}
     `,
     ...isTaken(message)
@@ -165,33 +137,20 @@ export const content: ReadonlyArray<Exchange> = [
     name: "names the size as it is on the wire, once for two recipients",
     from: "tests/data/test1406",
     script: `${begins("SIZE")}
-      C: MAIL FROM:<ann@example.org> SIZE=26
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
-      C: RCPT TO:<cat@example.com>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      C: Subject: hello
-      C: 
-      C: Hello.
-      C: .
-      S: 250 taken
+      ${sender("<ann@example.org> SIZE=26")}
+      ${recipient()}
+      ${recipient("<cat@example.com>")}
+      ${data()}
       ${quits}
     `,
-    asks: (client) =>
-      Effect.map(
-        client.send({ from: message.from, to: [message.to, "cat@example.com"], content: "Subject: hello\n\nHello.\n" }),
-        told
-      ),
+    asks: sends({ from: message.from, to: [message.to, "cat@example.com"], content: "Subject: hello\n\nHello.\n" }),
     finds: gives([...delivered, "Accepted <cat@example.com>: 250 taken"])
   },
   {
     name: "says nothing of a message that is larger than SIZE",
     from: "tests/data/test913 (a difference)",
     script: `${begins("SIZE 20")}${quits}`,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("TooLarge", { size: 26, limit: 20, reply: undefined }, "never")
   },
   {
@@ -202,7 +161,7 @@ export const content: ReadonlyArray<Exchange> = [
       S: 552 the size is too large
       ${resets}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: (outcome) => {
       assert.strictEqual(reason(outcome, "TooLarge").reply?.code, 552)
       assert.strictEqual(failure(outcome).retry, "never")
@@ -212,10 +171,8 @@ export const content: ReadonlyArray<Exchange> = [
     name: "closes, without the dot, when the content fails behind DATA",
     from: "tests/data/test649, test1507 and tests/libtest/lib1507.c",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
+      ${sender()}
+      ${recipient()}
       C: DATA
       S: 354 go on
       C: Subject: hello

@@ -14,27 +14,35 @@ import {
   gives,
   inTls,
   isTaken,
+  login,
   message,
   password,
   quits,
   reason,
-  told
+  sends
 } from "./parts.ts"
 
 const plainInTheClear = Choose.inOrder(Mechanism.allowWithoutTls(Plain.plain))
 const credentials = password("user", "secret")
+const plain = base64("\0user\0secret")
 
 /** Nothing is left to chance: every random octet is 0. */
 const unvaried = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, SecureRandom.SecureRandom, SecureRandom.make((size) => new Uint8Array(size)))
 
+const isTakenUnvaried: Pick<Exchange, "asks" | "finds"> = {
+  asks: (client) => unvaried(sends(message)(client)),
+  finds: gives(delivered)
+}
+
 const attempts = (outcome: Outcome): ReadonlyArray<Reason.Attempt> => reason(outcome, "AuthenticationFailed").attempts
 
-// A challenge that no mechanism understands, and what a client says to it.
+// A challenge that no mechanism understands, what a client says to it, and the end.
 const cancels = `
   S: 334 Nonsens
   C: *
   S: 501 as you like
+  ${quits}
 `
 
 const givesUp = (mechanism: string) => (outcome: Outcome): void => {
@@ -44,6 +52,12 @@ const givesUp = (mechanism: string) => (outcome: Outcome): void => {
   ])
 }
 
+// Kurt acts for Ursel.
+const kurt = password("kurt", "xipj3plmq", "ursel")
+const actsForUrsel = `${beginsInTls("AUTH PLAIN")}
+  C: AUTH PLAIN ${base64("ursel\0kurt\0xipj3plmq")}
+`
+
 const long = "secret".repeat(80)
 
 const digest = {
@@ -51,10 +65,19 @@ const digest = {
   response: "username=\"us\\\"er\",realm=\"cu\\\"rl\",nonce=\"5300d17a1d695bd411e4cdf96f9548c23ced6175\","
     + "cnonce=\"AAAAAAAAAAAAAAAAAAAAAAAA\",nc=00000001,qop=auth,digest-uri=\"smtp/127.0.0.1\","
     + "response=c9c0c48884698ecb9091a8bfccc60b7a",
-  credentials: password("us\"er", "secret")
+  options: { endpoint: "127.0.0.1:25", credentials: password("us\"er", "secret") }
 }
 
+// As far as the server's proof.
+const digested = `${begins("AUTH DIGEST-MD5")}
+  C: AUTH DIGEST-MD5
+  S: 334 ${base64(digest.challenge)}
+  C: ${base64(digest.response)}
+`
+
 const ofHex = (...hex: ReadonlyArray<string>) => Buffer.from(hex.join(""), "hex").toString("base64")
+
+const type1 = "TlRMTVNTUAABAAAAB4IIogAAAAAoAAAAAAAAACgAAAAKAGNFAAAADw=="
 
 // From a server that offers no target information: its challenge is 739d406150e0c8d7.
 const type2 =
@@ -95,7 +118,7 @@ export const passwords: ReadonlyArray<Exchange> = [
     from: "tests/data/test919, and in place of test903",
     options: { ...inTls, credentials },
     script: `${beginsInTls("AUTH PLAIN")}
-      C: AUTH PLAIN ${base64("\0user\0secret")}
+      C: AUTH PLAIN ${plain}
       S: 235 welcome
       ${delivers}
     `,
@@ -119,7 +142,7 @@ export const passwords: ReadonlyArray<Exchange> = [
     from: "tests/data/test903, test904, test919, test920 (a difference)",
     options: { credentials },
     script: `${begins("AUTH PLAIN LOGIN")}${quits}`,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: (outcome) => {
       fails("NoUsableMechanism", { offered: ["PLAIN", "LOGIN"] }, "never")(outcome)
       for (const { why } of reason(outcome, "NoUsableMechanism").unusable) assert.include(why, "without verified TLS")
@@ -130,11 +153,7 @@ export const passwords: ReadonlyArray<Exchange> = [
     from: "tests/data/test904",
     options: { credentials, authenticator: Choose.inOrder(Mechanism.allowWithoutTls(Login.login)) },
     script: `${begins("AUTH LOGIN")}
-      C: AUTH LOGIN
-      S: 334 VXNlcm5hbWU6
-      C: ${base64("user")}
-      S: 334 UGFzc3dvcmQ6
-      C: ${base64("secret")}
+      ${login("user", "secret")}
       S: 235 welcome
       ${delivers}
     `,
@@ -169,27 +188,20 @@ export const passwords: ReadonlyArray<Exchange> = [
   {
     name: "authenticates by DIGEST-MD5, with quotes in user and realm",
     from: "tests/data/test907",
-    options: { endpoint: "127.0.0.1:25", credentials: digest.credentials },
-    script: `${begins("AUTH DIGEST-MD5")}
-      C: AUTH DIGEST-MD5
-      S: 334 ${base64(digest.challenge)}
-      C: ${base64(digest.response)}
+    options: digest.options,
+    script: `${digested}
       S: 334 ${base64("rspauth=dd9c61f90940e5d0a695947caaef7650")}
       C: 
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(unvaried(client.send(message)), told),
-    finds: gives(delivered)
+    ...isTakenUnvaried
   },
   {
     name: "does not go on by DIGEST-MD5 with a server that does not prove the password",
     from: "tests/data/test907 (a difference)",
-    options: { endpoint: "127.0.0.1:25", credentials: digest.credentials },
-    script: `${begins("AUTH DIGEST-MD5")}
-      C: AUTH DIGEST-MD5
-      S: 334 ${base64(digest.challenge)}
-      C: ${base64(digest.response)}
+    options: digest.options,
+    script: `${digested}
       S: 334 ${base64("rspauth=9ea859cb9d90c37ca30d49d35378630c")}
       C: *
       S: 501 cancelled
@@ -214,8 +226,7 @@ export const passwords: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(unvaried(client.send(message)), told),
-    finds: gives(delivered)
+    ...isTakenUnvaried
   },
   {
     name: "authenticates by NTLMv2 with an initial response",
@@ -225,14 +236,13 @@ export const passwords: ReadonlyArray<Exchange> = [
       authenticator: Choose.inOrder(Ntlm.make({ workstation: "WORKSTATION", initialResponse: true }))
     },
     script: `${begins("AUTH NTLM")}
-      C: AUTH NTLM TlRMTVNTUAABAAAAB4IIogAAAAAoAAAAAAAAACgAAAAKAGNFAAAADw==
+      C: AUTH NTLM ${type1}
       S: 334 ${type2}
       C: ${type3("06820000", ntlm.response, ntlm.lmResponse)}
       S: 235 welcome
       ${delivers}
     `,
-    asks: (client) => Effect.map(unvaried(client.send(message)), told),
-    finds: gives(delivered)
+    ...isTakenUnvaried
   },
   {
     name: "cancels CRAM-MD5 when the challenge is none",
@@ -241,9 +251,8 @@ export const passwords: ReadonlyArray<Exchange> = [
     script: `${begins("AUTH CRAM-MD5")}
       C: AUTH CRAM-MD5
       ${cancels}
-      ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: givesUp("CRAM-MD5")
   },
   {
@@ -253,11 +262,10 @@ export const passwords: ReadonlyArray<Exchange> = [
     script: `${begins("AUTH NTLM")}
       C: AUTH NTLM
       S: 334 go on, please
-      C: TlRMTVNTUAABAAAAB4IIogAAAAAoAAAAAAAAACgAAAAKAGNFAAAADw==
+      C: ${type1}
       ${cancels}
-      ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: givesUp("NTLM")
   },
   {
@@ -267,21 +275,22 @@ export const passwords: ReadonlyArray<Exchange> = [
     script: `${begins("AUTH DIGEST-MD5")}
       C: AUTH DIGEST-MD5
       ${cancels}
-      ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: givesUp("DIGEST-MD5")
   },
-  ...[CramMd5.cramMd5, DigestMd5.digestMd5].map((mechanism): Exchange => ({
+  ...[
+    { mechanism: CramMd5.cramMd5, test: "test935" },
+    { mechanism: DigestMd5.digestMd5, test: "test937" }
+  ].map(({ mechanism, test }): Exchange => ({
     name: `sends no password by PLAIN after a broken exchange of ${mechanism.name}`,
-    from: `tests/data/${mechanism.name === "CRAM-MD5" ? "test935" : "test937"} (a difference)`,
+    from: `tests/data/${test} (a difference)`,
     options: { ...inTls, credentials, authenticator: Choose.inOrder(mechanism, Plain.plain) },
     script: `${beginsInTls(`AUTH ${mechanism.name} PLAIN`)}
       C: AUTH ${mechanism.name}
       ${cancels}
-      ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: givesUp(mechanism.name)
   })),
   {
@@ -291,11 +300,10 @@ export const passwords: ReadonlyArray<Exchange> = [
     script: `${beginsInTls("AUTH NTLM PLAIN")}
       C: AUTH NTLM
       S: 334 go on, please
-      C: TlRMTVNTUAABAAAAB4IIogAAAAAoAAAAAAAAACgAAAAKAGNFAAAADw==
+      C: ${type1}
       ${cancels}
-      ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: givesUp("NTLM")
   },
   {
@@ -303,7 +311,7 @@ export const passwords: ReadonlyArray<Exchange> = [
     from: "tests/data/test935, test937 (a difference)",
     options: { ...inTls, credentials },
     script: `${beginsInTls("AUTH CRAM-MD5 DIGEST-MD5 PLAIN")}
-      C: AUTH PLAIN ${base64("\0user\0secret")}
+      C: AUTH PLAIN ${plain}
       S: 235 welcome
       ${delivers}
     `,
@@ -316,7 +324,7 @@ export const passwords: ReadonlyArray<Exchange> = [
     script: `${beginsInTls("AUTH CRAM-MD5 PLAIN")}
       C: AUTH CRAM-MD5
       S: 504 not this mechanism
-      C: AUTH PLAIN ${base64("\0user\0secret")}
+      C: AUTH PLAIN ${plain}
       S: 235 welcome
       ${delivers}
     `,
@@ -325,9 +333,8 @@ export const passwords: ReadonlyArray<Exchange> = [
   {
     name: "acts for somebody else by PLAIN",
     from: "tests/data/test953",
-    options: { ...inTls, credentials: password("kurt", "xipj3plmq", "ursel") },
-    script: `${beginsInTls("AUTH PLAIN")}
-      C: AUTH PLAIN ${base64("ursel\0kurt\0xipj3plmq")}
+    options: { ...inTls, credentials: kurt },
+    script: `${actsForUrsel}
       S: 235 welcome
       ${delivers}
     `,
@@ -336,13 +343,12 @@ export const passwords: ReadonlyArray<Exchange> = [
   {
     name: "is told that it may not act for somebody else",
     from: "tests/data/test954",
-    options: { ...inTls, credentials: password("kurt", "xipj3plmq", "ursel") },
-    script: `${beginsInTls("AUTH PLAIN")}
-      C: AUTH PLAIN ${base64("ursel\0kurt\0xipj3plmq")}
+    options: { ...inTls, credentials: kurt },
+    script: `${actsForUrsel}
       S: 501 not for them
       ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: (outcome) => {
       fails("AuthenticationFailed", { why: "response refused" }, "never")(outcome)
       assert.deepStrictEqual(attempts(outcome).map(({ outcome, reply }) => [outcome, reply?.code, reply?.lines[0]]), [
@@ -355,29 +361,26 @@ export const passwords: ReadonlyArray<Exchange> = [
     from: "tests/data/test942, test943, test944, test945 (a difference)",
     options: { credentials: { _tag: "Certificate", authorizationId: undefined } },
     script: `${begins("AUTH EXTERNAL")}${quits}`,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("NoUsableMechanism", { offered: ["EXTERNAL"] }, "never")
   },
-  {
-    name: "acts for a user by EXTERNAL",
-    from: "tests/data/test944, and in place of test942",
-    options: { ...inTls, credentials: { _tag: "Certificate", authorizationId: "user" } },
+  ...[
+    { name: "acts for a user", from: "test944, and in place of test942", user: "user", said: base64("user") },
+    {
+      name: "says an empty initial response",
+      from: "test945, and in place of test943",
+      user: undefined,
+      said: "="
+    }
+  ].map(({ from, name, said, user }): Exchange => ({
+    name: `${name} by EXTERNAL`,
+    from: `tests/data/${from}`,
+    options: { ...inTls, credentials: { _tag: "Certificate", authorizationId: user } },
     script: `${beginsInTls("AUTH EXTERNAL")}
-      C: AUTH EXTERNAL ${base64("user")}
+      C: AUTH EXTERNAL ${said}
       S: 235 welcome
       ${delivers}
     `,
     ...isTaken(message)
-  },
-  {
-    name: "says an empty initial response by EXTERNAL",
-    from: "tests/data/test945, and in place of test943",
-    options: { ...inTls, credentials: { _tag: "Certificate", authorizationId: undefined } },
-    script: `${beginsInTls("AUTH EXTERNAL")}
-      C: AUTH EXTERNAL =
-      S: 235 welcome
-      ${delivers}
-    `,
-    ...isTaken(message)
-  }
+  }))
 ]

@@ -1,14 +1,25 @@
 /** Of curl's cases: how sessions begin, and what they are asked besides taking mail. */
 import { assert } from "@effect/vitest"
-import { Command, Inquiry, Program, type SmtpClient } from "@postern/core"
+import { Command, Program } from "@postern/core"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
-import { begins, delivers, fails, gives, isTaken, message, password, quits, reason } from "./parts.ts"
+import {
+  begins,
+  delivers,
+  expands,
+  fails,
+  gives,
+  isTaken,
+  message,
+  password,
+  quits,
+  reason,
+  sends,
+  triesHelo,
+  verifies
+} from "./parts.ts"
 
-type Client = SmtpClient.SmtpClient["Service"]
-
-const verify = (user: string) => (client: Client) => client.use((session) => Inquiry.verify(session, user))
-const expand = (list: string) => (client: Client) => client.use((session) => Inquiry.expand(session, list))
+const credentials = password("user", "secret")
 
 // A second reply to each command that the client has not said yet.
 const ahead = `
@@ -18,6 +29,7 @@ const ahead = `
   S: 250 2.1.5 fine
   S: 354 go on
   S: 250 2.0.0 taken
+  -- close
 `
 
 export const session: ReadonlyArray<Exchange> = [
@@ -25,10 +37,7 @@ export const session: ReadonlyArray<Exchange> = [
     name: "says HELO where EHLO is not known",
     from: "tests/data/test902",
     script: `
-      S: 220 mail.example ready
-      C: EHLO client.example
-      S: 500 what is that
-      C: HELO client.example
+      ${triesHelo("500 what is that")}
       S: 250 mail.example
       ${delivers}
     `,
@@ -37,36 +46,32 @@ export const session: ReadonlyArray<Exchange> = [
   {
     name: "does not send without authentication where EHLO is not known",
     from: "tests/data/test939 (a difference)",
-    options: { credentials: password("user", "secret") },
+    options: { credentials },
     script: `
-      S: 220 mail.example ready
-      C: EHLO client.example
-      S: 500 what is that
-      C: HELO client.example
+      ${triesHelo("500 what is that")}
       S: 250 mail.example
       ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("NoUsableMechanism", { offered: [], startTlsOffered: false }, "never")
   },
   {
     name: "does not send without authentication where AUTH is not offered",
     from: "tests/data/test940 (a difference)",
-    options: { credentials: password("user", "secret") },
+    options: { credentials },
     script: `${begins("SIZE")}${quits}`,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("NoUsableMechanism", { offered: [], unusable: [] }, "never")
   },
   {
     name: "says nothing more when replies to what it has not said follow a refusal of STARTTLS",
     from: "tests/data/test980",
-    options: { security: "startTls", credentials: password("user", "secret") },
+    options: { security: "startTls", credentials },
     script: `${begins("STARTTLS", "AUTH PLAIN")}
       C: STARTTLS
       ${ahead}
-      -- close
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: (outcome) => {
       assert.strictEqual(reason(outcome, "TlsUnavailable").reply?.code, 454)
     }
@@ -78,9 +83,8 @@ export const session: ReadonlyArray<Exchange> = [
     script: `${begins("STARTTLS", "AUTH PLAIN")}
       C: STARTTLS
       ${ahead}
-      -- close
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("ProtocolViolation", { step: "Mail", received: "235 welcome" }, "later")
   },
   {
@@ -102,7 +106,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 <recipient@example.com>
       ${quits}
     `,
-    asks: verify("recipient"),
+    asks: verifies("recipient"),
     finds: gives({ certain: true, mailboxes: ["<recipient@example.com>"] })
   },
   {
@@ -115,7 +119,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 553 Kim Jones <kim.jones@example.com>
       ${quits}
     `,
-    asks: verify("jones"),
+    asks: verifies("jones"),
     finds: (outcome) => {
       fails("CommandRefused", { step: "Vrfy" }, "never")(outcome)
       const { code, lines } = reason(outcome, "CommandRefused").reply
@@ -134,7 +138,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 252 I shall try when there is mail for it
       ${quits}
     `,
-    asks: verify("ben@example.net"),
+    asks: verifies("ben@example.net"),
     finds: gives({ certain: false, mailboxes: [] })
   },
   {
@@ -145,7 +149,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 550 unknown here
       ${quits}
     `,
-    asks: verify("recipient"),
+    asks: verifies("recipient"),
     finds: (outcome) => {
       fails("CommandRefused", { step: "Vrfy" }, "never")(outcome)
       assert.strictEqual(reason(outcome, "CommandRefused").reply.code, 550)
@@ -161,7 +165,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 Kim Jones <kim.jones@example.com>
       ${quits}
     `,
-    asks: expand("Friends"),
+    asks: expands("Friends"),
     finds: gives([
       "Jo Jones <jo.jones@example.com>",
       "Lou Jones <lou.jones@example.com>",
@@ -209,7 +213,7 @@ export const session: ReadonlyArray<Exchange> = [
     name: "asks for no user beyond ASCII of a server without SMTPUTF8",
     from: "tests/data/test957, test958 (a difference)",
     script: `${begins()}${quits}`,
-    asks: verify("Användaren"),
+    asks: verifies("Användaren"),
     finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
@@ -220,7 +224,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 <user@xn--4cab6c.se>
       ${quits}
     `,
-    asks: verify("user@åäö.se"),
+    asks: verifies("user@åäö.se"),
     finds: gives({ certain: true, mailboxes: ["<user@xn--4cab6c.se>"] })
   },
   {
@@ -231,7 +235,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 <Användaren@example.com>
       ${quits}
     `,
-    asks: verify("Användaren"),
+    asks: verifies("Användaren"),
     finds: gives({ certain: true, mailboxes: ["<Användaren@example.com>"] })
   },
   {
@@ -242,7 +246,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 252 I shall try when there is mail for it
       ${quits}
     `,
-    asks: verify("Användaren@åäö.se"),
+    asks: verifies("Användaren@åäö.se"),
     finds: gives({ certain: false, mailboxes: [] })
   },
   {
@@ -253,7 +257,7 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 Jo Jönes <jo@example.com>
       ${quits}
     `,
-    asks: expand("Friends"),
+    asks: expands("Friends"),
     finds: gives(["Jo Jönes <jo@example.com>"])
   }
 ]

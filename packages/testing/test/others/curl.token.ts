@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { Choose, type Mechanism } from "@postern/core"
 import { Effect, Redacted } from "effect"
 import type { Exchange, Outcome } from "./exchange.ts"
-import { base64, begins, beginsInTls, delivers, fails, inTls, isTaken, message, quits, reason } from "./parts.ts"
+import { base64, begins, beginsInTls, delivers, fails, inTls, isTaken, message, quits, reason, sends } from "./parts.ts"
 
 const token = (text: string): Mechanism.Token => ({
   _tag: "Token",
@@ -79,7 +79,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 535 https://mail.example/oauth
       -- close
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: isRefused
   },
   {
@@ -96,7 +96,7 @@ export const tokens: ReadonlyArray<Exchange> = [
       S: 535 https://mail.example/oauth
       -- close
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: isRefused
   },
   {
@@ -126,7 +126,7 @@ export const tokens: ReadonlyArray<Exchange> = [
     from: "tests/data/test908, test922, test946, test947, test948, test949, test992 (a difference)",
     options: { credentials },
     script: `${begins("AUTH OAUTHBEARER XOAUTH2")}${quits}`,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("NoUsableMechanism", { offered: ["OAUTHBEARER", "XOAUTH2"] }, "never")
   }
 ]

@@ -7,6 +7,9 @@ import { SmtpClient, type SmtpError, type Transport } from "@postern/core"
 import { ScriptedServer, VirtualTime } from "@postern/testing"
 import { Effect, type Scope } from "effect"
 
+/** What an exchange is asked of. */
+export type Client = SmtpClient.SmtpClient["Service"]
+
 /** One exchange. */
 export interface Exchange {
   /** What happens, as the end of a sentence that begins with the name of the project. */
@@ -17,7 +20,7 @@ export interface Exchange {
   readonly script: string | ReadonlyArray<string> | ScriptedServer.Script | ReadonlyArray<ScriptedServer.Script>
   readonly options?: Partial<SmtpClient.Options> | undefined
   /** What the client is asked to do. */
-  readonly asks: (client: SmtpClient.SmtpClient["Service"]) => Effect.Effect<unknown, SmtpError.SmtpError, Scope.Scope>
+  readonly asks: (client: Client) => Effect.Effect<unknown, SmtpError.SmtpError, Scope.Scope>
   /** Looks at what came of it. Called with what `asks` gives, or its error. */
   readonly finds: (outcome: Outcome) => void
 }

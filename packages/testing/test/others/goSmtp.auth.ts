@@ -1,6 +1,6 @@
 /** Of the cases of Go's net/smtp: authentication and TLS. */
 import { assert } from "@effect/vitest"
-import { Choose, Mechanism, Plain, type SmtpClient } from "@postern/core"
+import { Choose, Mechanism, Plain } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
@@ -12,18 +12,24 @@ import {
   failure,
   gives,
   inTls,
+  isAuthenticated,
+  learns,
   message,
+  opens,
   password,
   quits,
   reason,
-  told
+  recipient,
+  sender,
+  sends,
+  startsTls,
+  triesHelo
 } from "./parts.ts"
 
-const { ends, handshake, hears, says } = ScriptedServer
+const { handshake } = ScriptedServer
 
-/** The mechanism by which the session was authenticated. */
-const opens = (client: SmtpClient.SmtpClient["Service"]) =>
-  Effect.map(client.open, ({ session }) => session.facts.authenticated?.mechanism)
+const credentials = password("user", "pass")
+const forAnother = password("bar", "baz", "foo")
 
 const wordless: Mechanism.Mechanism = {
   name: "FOOAUTH",
@@ -37,31 +43,30 @@ export const auth: ReadonlyArray<Exchange> = [
   {
     name: "authenticates by PLAIN in one line",
     from: "TestAuth (#0), TestBasic, TestHello (3)",
-    options: { ...inTls, credentials: password("user", "pass") },
+    options: { ...inTls, credentials },
     script: `${beginsInTls("AUTH LOGIN PLAIN")}
       C: AUTH PLAIN AHVzZXIAcGFzcw==
       S: 235 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("PLAIN")
+    ...isAuthenticated("PLAIN")
   },
   {
     name: "authenticates by PLAIN to act for somebody else",
     from: "TestAuth (#1)",
-    options: { ...inTls, credentials: password("bar", "baz", "foo") },
+    options: { ...inTls, credentials: forAnother },
     script: `${beginsInTls("AUTH PLAIN")}
       C: AUTH PLAIN ${base64("foo\0bar\0baz")}
       S: 235 welcome
       ${quits}
     `,
-    asks: (client) => Effect.map(client.open, ({ session }) => session.facts.authenticated),
+    asks: learns(({ authenticated }) => authenticated),
     finds: gives({ identity: "foo", mechanism: "PLAIN" })
   },
   {
     name: "authenticates by CRAM-MD5, which has no initial response",
     from: "TestAuth (#2)",
-    options: { credentials: password("user", "pass") },
+    options: { credentials },
     script: `${begins("AUTH CRAM-MD5")}
       C: AUTH CRAM-MD5
       S: 334 ${base64("<123456.1322876914@testserver>")}
@@ -69,13 +74,12 @@ export const auth: ReadonlyArray<Exchange> = [
       S: 235 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("CRAM-MD5")
+    ...isAuthenticated("CRAM-MD5")
   },
   {
     name: "does not send a password without TLS, though the server offers PLAIN",
     from: "TestAuthPlain (#2)",
-    options: { credentials: password("bar", "baz", "foo") },
+    options: { credentials: forAnother },
     script: `${begins("AUTH PLAIN")}${quits}`,
     asks: opens,
     finds: fails("NoUsableMechanism", {
@@ -87,7 +91,7 @@ export const auth: ReadonlyArray<Exchange> = [
   {
     name: "does not send a password without TLS to localhost, either",
     from: "TestAuthPlain (#1)",
-    options: { endpoint: "localhost:25", credentials: password("bar", "baz", "foo") },
+    options: { endpoint: "localhost:25", credentials: forAnother },
     script: `${begins("AUTH PLAIN")}${quits}`,
     asks: opens,
     finds: fails("NoUsableMechanism", { offered: ["PLAIN"] }, "never")
@@ -96,7 +100,7 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "does not use PLAIN where only CRAM-MD5 is offered",
     from: "TestAuthPlain (#3)",
     options: {
-      credentials: password("bar", "baz", "foo"),
+      credentials: forAnother,
       authenticator: Choose.inOrder(Mechanism.allowWithoutTls(Plain.plain))
     },
     script: `${begins("AUTH CRAM-MD5")}${quits}`,
@@ -109,7 +113,7 @@ export const auth: ReadonlyArray<Exchange> = [
   {
     name: "says nothing, and no password, to a server with another's certificate",
     from: "TestAuthPlain (#4)",
-    options: { ...inTls, credentials: password("bar", "baz", "foo") },
+    options: { ...inTls, credentials: forAnother },
     script: [handshake({ _tag: "CertificateRefused", problem: "wrong-name", detail: "it is for attacker.example" })],
     asks: opens,
     finds: fails("CertificateRefused", { problem: "wrong-name" }, "never")
@@ -117,19 +121,18 @@ export const auth: ReadonlyArray<Exchange> = [
   {
     name: "says AUTH of a mechanism that has nothing to say first without a blank at the end",
     from: "TestClientAuthTrimSpace",
-    options: { credentials: password("user", "pass"), authenticator: Choose.inOrder(wordless) },
+    options: { credentials, authenticator: Choose.inOrder(wordless) },
     script: `${begins("AUTH FOOAUTH")}
       C: AUTH FOOAUTH
       S: 235 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("FOOAUTH")
+    ...isAuthenticated("FOOAUTH")
   },
   {
     name: "does not take 200 for a success of AUTH",
     from: "TestClientAuthTrimSpace (the server's reply)",
-    options: { credentials: password("user", "pass"), authenticator: Choose.inOrder(wordless) },
+    options: { credentials, authenticator: Choose.inOrder(wordless) },
     script: `${begins("AUTH FOOAUTH")}
       C: AUTH FOOAUTH
       S: 200 some more
@@ -144,7 +147,7 @@ export const auth: ReadonlyArray<Exchange> = [
   {
     name: "is refused in two lines, tells both, and says no more of AUTH",
     from: "TestAuthFailed",
-    options: { ...inTls, credentials: password("user", "pass") },
+    options: { ...inTls, credentials },
     script: `${beginsInTls("AUTH LOGIN PLAIN")}
       C: AUTH PLAIN AHVzZXIAcGFzcw==
       S: 535-not known
@@ -162,25 +165,17 @@ export const auth: ReadonlyArray<Exchange> = [
   {
     name: "sends nothing where credentials are given and no AUTH is offered",
     from: "TestSendMailWithAuth",
-    options: { ...inTls, credentials: password("user", "pass") },
-    script: `-- tls
-      S: 220 mail.example ESMTP
-      C: EHLO client.example
-      S: 250 mail.example
-      ${quits}
-    `,
-    asks: (client) => client.send(message),
+    options: { ...inTls, credentials },
+    script: `${beginsInTls()}${quits}`,
+    asks: sends(message),
     finds: fails("NoUsableMechanism", { offered: [], startTlsOffered: false }, "never")
   },
   {
     name: "does not say AUTH after HELO",
     from: "TestHello (3)",
-    options: { ...inTls, credentials: password("user", "pass") },
+    options: { ...inTls, credentials },
     script: `-- tls
-      S: 220 mail.example
-      C: EHLO client.example
-      S: 502 what?
-      C: HELO client.example
+      ${triesHelo("502 what?")}
       S: 250-mail.example
       S: 250 FEATURE
       ${quits}
@@ -192,16 +187,7 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "says EHLO again after STARTTLS, sends, and what was offered before counts no more",
     from: "TestTLSClient",
     options: { security: "startTls" },
-    script: `
-      S: 220 mail.example ESMTP
-      C: EHLO client.example
-      S: 250-mail.example
-      S: 250-SIZE
-      S: 250 STARTTLS
-      C: STARTTLS
-      S: 220 go on
-      -- tls
-      C: EHLO client.example
+    script: `${begins("SIZE", "STARTTLS")}${startsTls}
       S: 250 Ok
       C: MAIL FROM:<ann@example.org>
       S: 250 Ok
@@ -216,57 +202,46 @@ export const auth: ReadonlyArray<Exchange> = [
       S: 250 Ok
       ${quits}
     `,
-    asks: (client) => Effect.map(client.send({ ...message, content: "Subject: test\n\nhowdy!" }), told),
+    asks: sends({ ...message, content: "Subject: test\n\nhowdy!" }),
     finds: gives(["Accepted <ben@example.net>: 250 Ok"])
   },
   {
     name: "does not take a 250 that came before the content for its acceptance",
     from: "TestTLSClient (the server's replies to DATA)",
-    script: [
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250 mail.example"),
-      hears("MAIL FROM:<ann@example.org>"),
-      says("250 ok"),
-      hears("RCPT TO:<ben@example.net>"),
-      says("250 ok"),
-      hears("DATA"),
-      says("354 go on", "250 ok"),
-      ends
-    ],
-    asks: (client) => client.send(message),
+    script: `${begins()}
+      ${sender()}
+      ${recipient()}
+      C: DATA
+      S: 354 go on
+      S: 250 ok
+      -- close
+    `,
+    asks: sends(message),
     finds: fails("ProtocolViolation", { step: "Content", received: "250 ok" }, "later")
   },
   {
     name: "tells what TLS agreed on",
     from: "TestTLSConnState",
     options: { security: "startTls" },
-    script: `${begins("STARTTLS")}
-      C: STARTTLS
-      S: 220 go on
-      -- tls
-      C: EHLO client.example
+    script: `${begins("STARTTLS")}${startsTls}
       S: 250 Ok
       ${quits}
     `,
-    asks: (client) => Effect.map(client.open, ({ session: { facts: { tls } } }) => [tls?.version, tls?.verifiedBy]),
+    asks: learns(({ tls }) => [tls?.version, tls?.verifiedBy]),
     finds: gives(["TLSv1.3", "chain"])
   },
   {
     name: "is in TLS before the greeting, where TLS comes first",
     from: "TestNewClientWithTLS",
     options: inTls,
-    script: [
-      handshake(),
-      says("220 SIGNS"),
-      hears("EHLO client.example"),
-      says("250 mail.example"),
-      hears("QUIT"),
-      says("221 bye"),
-      ends
-    ],
-    asks: (client) =>
-      Effect.map(client.open, ({ session: { facts } }) => [facts.tls !== undefined, facts.greeting.lines]),
+    script: `
+      -- tls
+      S: 220 SIGNS
+      C: EHLO client.example
+      S: 250 mail.example
+      ${quits}
+    `,
+    asks: learns(({ greeting, tls }) => [tls !== undefined, greeting.lines]),
     finds: gives([true, ["SIGNS"]])
   }
 ]

@@ -1,20 +1,31 @@
 /** What the tests of Go's net/smtp say. */
 import { assert } from "@effect/vitest"
 import { Capabilities, Command, Inquiry, type Session } from "@postern/core"
-import { ScriptedServer } from "@postern/testing"
 import { Effect } from "effect"
 import type { Collection, Exchange } from "./exchange.ts"
 import { auth } from "./goSmtp.auth.ts"
-import { begins, delivered, delivers, fails, gives, isTaken, message, quits, reason, resets, told } from "./parts.ts"
-
-const { ends, hears, says } = ScriptedServer
+import {
+  begins,
+  delivers,
+  fails,
+  gives,
+  isTaken,
+  learns,
+  message,
+  opens,
+  quits,
+  reason,
+  recipient,
+  resets,
+  sender,
+  sends,
+  triesHelo,
+  verifies
+} from "./parts.ts"
 
 // The server knows no EHLO, and talks of extensions all the same.
 const beginsWithHelo = `
-  S: 220 mail.example
-  C: EHLO client.example
-  S: 502 what?
-  C: HELO client.example
+  ${triesHelo("502 what?")}
   S: 250-mail.example
   S: 250-SIZE 35651584
   S: 250-AUTH LOGIN PLAIN
@@ -28,39 +39,33 @@ const mail: ReadonlyArray<Exchange> = [
     name: "reads what is offered in any case of letters",
     from: "TestNewClient, TestBasic (extensions)",
     script: `${begins("SIZE 35651584", "AUTH LOGIN PLAIN", "8BITMIME")}${quits}`,
-    asks: (client) =>
-      Effect.map(client.open, ({ session: { facts: { capabilities } } }) =>
-        capabilities && [
-          Capabilities.parameters(capabilities, "aUtH"),
-          Capabilities.has(capabilities, "DSN"),
-          capabilities.size
-        ]),
+    asks: learns(({ capabilities }) =>
+      capabilities && [
+        Capabilities.parameters(capabilities, "aUtH"),
+        Capabilities.has(capabilities, "DSN"),
+        capabilities.size
+      ]
+    ),
     finds: gives([["LOGIN", "PLAIN"], false, 35_651_584])
   },
   {
     name: "says HELO after EHLO was refused, and uses nothing that its reply offers",
     from: "TestNewClient2, TestHello (5, 7), TestExtensions/helo",
     script: `${beginsWithHelo}${quits}`,
-    asks: (client) =>
-      Effect.map(
-        client.open,
-        ({ session: { facts: { capabilities } } }) =>
-          capabilities && [capabilities.extended, capabilities.auth, capabilities.size, capabilities.eightBitMime]
-      ),
+    asks: learns(({ capabilities }) =>
+      capabilities && [capabilities.extended, capabilities.auth, capabilities.size, capabilities.eightBitMime]
+    ),
     finds: gives([false, [], undefined, false])
   },
   {
     name: "ends in good order where HELO is refused, too",
     from: "TestHELOFailed",
     script: `
-      S: 220 mail.example
-      C: EHLO client.example
-      S: 502 what?
-      C: HELO client.example
+      ${triesHelo("502 what?")}
       S: 502 what?
       ${quits}
     `,
-    asks: (client) => client.open,
+    asks: opens,
     finds: (outcome) => {
       const { reply, step } = reason(outcome, "CommandRefused")
       assert.deepStrictEqual([step, reply.code, reply.lines], ["Ehlo", 502, ["what?"]])
@@ -97,7 +102,7 @@ const mail: ReadonlyArray<Exchange> = [
     from: "TestHello (1)",
     options: { security: "startTls" },
     script: `${beginsWithHelo}${quits}`,
-    asks: (client) => client.open,
+    asks: opens,
     finds: fails("TlsUnavailable", { reply: undefined }, "never")
   },
   {
@@ -109,7 +114,7 @@ const mail: ReadonlyArray<Exchange> = [
       S: 502 not implemented
       ${quits}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: (outcome) => assert.strictEqual(reason(outcome, "TlsUnavailable").reply?.code, 502)
   },
   {
@@ -117,7 +122,7 @@ const mail: ReadonlyArray<Exchange> = [
     from: "TestHello (0)",
     options: { domain: "client.example>\n\rDATA\r\nInjected\r\n.\r\nQUIT\r\n" },
     script: [],
-    asks: (client) => client.open,
+    asks: opens,
     finds: fails("InvalidInput", { what: "the domain for EHLO" }, "never")
   },
   {
@@ -128,7 +133,7 @@ const mail: ReadonlyArray<Exchange> = [
       S: 530 authentication required
       ${resets}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("AuthenticationRequired", { step: "Mail" }, "never")
   },
   {
@@ -157,31 +162,29 @@ const mail: ReadonlyArray<Exchange> = [
     name: "does not say VRFY of what holds commands",
     from: "TestBasic (VRFY with CRLF)",
     script: `${begins()}${quits}`,
-    asks: (client) => client.use((session) => Inquiry.verify(session, `ben@example.net${injected}`)),
+    asks: verifies(`ben@example.net${injected}`),
     finds: fails("InvalidInput", { what: "the argument of VRFY" }, "never")
   },
   {
     name: "connects to nobody with a sender that holds commands",
     from: "TestBasic (MAIL with CRLF)",
     script: [],
-    asks: (client) => client.send({ ...message, from: `ann@example.org${injected}` }),
+    asks: sends({ ...message, from: `ann@example.org${injected}` }),
     finds: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
   },
   {
     name: "connects to nobody with a recipient that holds commands",
     from: "TestBasic (RCPT with CRLF), TestSendMail (recipient with CRLF)",
     script: [],
-    asks: (client) => client.send({ ...message, to: ["cat@example.com", `ben@example.net${injected}`] }),
+    asks: sends({ ...message, to: ["cat@example.com", `ben@example.net${injected}`] }),
     finds: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
   },
   {
     name: "doubles a dot at the beginning of a line, and ends the last line",
     from: "TestBasic (DATA)",
     script: `${begins("SIZE 35651584", "8BITMIME")}
-      C: MAIL FROM:<ann@example.org> SIZE=61
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
+      ${sender("<ann@example.org> SIZE=61")}
+      ${recipient()}
       C: DATA
       S: 354 go on
       C: Subject: dots
@@ -193,12 +196,7 @@ const mail: ReadonlyArray<Exchange> = [
       S: 250 taken
       ${quits}
     `,
-    asks: (client) =>
-      Effect.map(
-        client.send({ ...message, content: "Subject: dots\n\nLine 1\n.A dot leads this line .\nGoodbye." }),
-        told
-      ),
-    finds: gives(delivered)
+    ...isTaken({ ...message, content: "Subject: dots\n\nLine 1\n.A dot leads this line .\nGoodbye." })
   },
   {
     name: "names no extension that is not offered",
@@ -216,44 +214,39 @@ const mail: ReadonlyArray<Exchange> = [
     name: `says SMTPUTF8 for an address with characters beyond ASCII (${extensions.join(", ")})`,
     from: "TestExtensions/ehlo smtputf8, ehlo 8bitmime smtputf8",
     script: `${begins(...extensions)}
-      C: MAIL FROM:<ann+📧@example.org>${extensions.length > 1 ? " SIZE=26" : ""} SMTPUTF8
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 550 not here
+      ${sender(`<ann+📧@example.org>${extensions.length > 1 ? " SIZE=26" : ""} SMTPUTF8`)}
+      ${recipient("<ben@example.net>", "550 not here")}
       ${resets}
     `,
-    asks: (client) => client.send({ ...message, from: "ann+📧@example.org" }),
+    asks: sends({ ...message, from: "ann+📧@example.org" }),
     finds: (outcome) => assert.deepStrictEqual(reason(outcome, "RecipientsRefused").recipients, ["<ben@example.net>"])
   })),
   {
     name: "does not take a line without a code within a reply",
     from: "net/textproto TestReadMultiLineError",
-    script: [
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250 mail.example"),
-      hears("MAIL FROM:<ann@example.org>"),
-      says("250 ok"),
-      hears("RCPT TO:<ben@example.net>"),
-      says("550-5.1.1 There is nobody here", "of that name!", "550 5.1.1 bye"),
-      ends
-    ],
-    asks: (client) => client.send(message),
+    script: `${begins()}
+      ${sender()}
+      C: RCPT TO:<ben@example.net>
+      S: 550-5.1.1 There is nobody here
+      S: of that name!
+      S: 550 5.1.1 bye
+      -- close
+    `,
+    asks: sends(message),
     finds: fails("ProtocolViolation", { step: "Rcpt" }, "later")
   },
   {
     name: "tells all lines of a refusal, and its status once",
     from: "net/textproto TestReadMultiLineError, TestRFC959Lines",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
+      ${sender()}
       C: RCPT TO:<ben@example.net>
       S: 550-5.1.1 There is nobody here
       S: 550-5.1.1 of that name!
       S: 550 5.1.1 See help.example
       ${resets}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: (outcome) => {
       const [reply] = reason(outcome, "RecipientsRefused").replies
       assert.deepStrictEqual([reply?.code, reply?.status, reply?.lines.length], [550, {

@@ -1,8 +1,8 @@
 /** Of MailKit's cases: authentication. */
 import { assert } from "@effect/vitest"
-import { Choose, DigestMd5, Login, Mechanism, Plain, type SmtpClient } from "@postern/core"
+import { Choose, DigestMd5, Login, Mechanism, Plain } from "@postern/core"
 import { Effect } from "effect"
-import type { Exchange } from "./exchange.ts"
+import type { Client, Exchange } from "./exchange.ts"
 import {
   base64,
   begins,
@@ -11,32 +11,41 @@ import {
   failure,
   gives,
   inTls,
+  isAuthenticated,
+  login,
   message,
+  opens,
   password,
   quits,
   reason,
   resets,
+  sends,
   why
 } from "./parts.ts"
 
 const credentials = password("username", "password")
 const plain = "AHVzZXJuYW1lAHBhc3N3b3Jk"
-
-/** The mechanism by which the session was authenticated. */
-const opens = (client: SmtpClient.SmtpClient["Service"]) =>
-  Effect.map(client.open, ({ session }) => session.facts.authenticated?.mechanism)
+const begun = begins("AUTH LOGIN PLAIN")
+const begunInTls = beginsInTls("AUTH LOGIN PLAIN")
 
 /** All that was said, as whoever looks at a log sees it. */
-const logged = (client: SmtpClient.SmtpClient["Service"]) =>
+const logged = (client: Client) =>
   Effect.flatMap(client.open, ({ connection }) => Effect.map(connection.transcript, (said) => JSON.stringify(said)))
 
-const login = `
-  C: AUTH LOGIN
-  S: 334 VXNlcm5hbWU6
-  C: dXNlcm5hbWU=
-  S: 334 UGFzc3dvcmQ6
-  C: cGFzc3dvcmQ=
+const authenticationRequired = `
+  C: MAIL FROM:<ann@example.org>
+  S: 530 5.7.0 authentication required
 `
+
+/** The reason is told, and the connection is of no more use. */
+const leavesUnauthenticated: Pick<Exchange, "asks" | "finds"> = {
+  asks: (client) =>
+    Effect.flatMap(
+      client.open,
+      ({ send, usable }) => Effect.zip(Effect.map(why(send(message)), (error) => error?.reason._tag), usable)
+    ),
+  finds: gives(["AuthenticationRequired", false])
+}
 
 const hides = (...secrets: ReadonlyArray<string>): Exchange["finds"] => (outcome) => {
   if (outcome._tag === "Fails") throw outcome.error
@@ -51,19 +60,18 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "says PLAIN in one line",
     from: "TestSaslInitialResponse, TestRedactSaslInitialResponse",
     options: { ...inTls, credentials },
-    script: `${beginsInTls("AUTH LOGIN PLAIN")}
+    script: `${begunInTls}
       C: AUTH PLAIN ${plain}
       S: 235 2.7.0 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("PLAIN")
+    ...isAuthenticated("PLAIN")
   },
   {
     name: "keeps the user name and the password of PLAIN out of the log",
     from: "TestRedactSaslInitialResponse, SmtpAuthenticationSecretDetectorTests (…IR…)",
     options: { ...inTls, credentials },
-    script: `${beginsInTls("AUTH LOGIN PLAIN")}
+    script: `${begunInTls}
       C: AUTH PLAIN ${plain}
       S: 235 2.7.0 welcome
       ${quits}
@@ -75,18 +83,17 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "answers both prompts of LOGIN",
     from: "TestSaslAuthentication, TestBasicFunctionality, TestRedactAuthentication",
     options: { ...inTls, credentials, authenticator: Choose.exclude(Choose.standard, "PLAIN") },
-    script: `${beginsInTls("AUTH LOGIN PLAIN")}${login}
+    script: `${begunInTls}${login("username", "password")}
       S: 235 2.7.0 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("LOGIN")
+    ...isAuthenticated("LOGIN")
   },
   {
     name: "keeps the user name and the password of LOGIN out of the log",
     from: "TestRedactAuthentication, TestRedactSaslAuthentication, SmtpAuthenticationSecretDetectorTests (MultiLine…)",
     options: { ...inTls, credentials, authenticator: Choose.only(Choose.standard, "LOGIN") },
-    script: `${beginsInTls("AUTH LOGIN PLAIN")}${login}
+    script: `${begunInTls}${login("username", "password")}
       S: 235 2.7.0 welcome
       ${quits}
     `,
@@ -97,7 +104,7 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "tries no other mechanism after 535",
     from: "TestAuthenticationFailed",
     options: { ...inTls, credentials },
-    script: `${beginsInTls("AUTH LOGIN PLAIN")}
+    script: `${begunInTls}
       C: AUTH PLAIN ${plain}
       S: 535 authentication failed
       ${quits}
@@ -112,7 +119,7 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "is told 534 where no other mechanism is to be used",
     from: "TestSaslMechanismTooWeak",
     options: { ...inTls, credentials, authenticator: Choose.inOrder(Login.login) },
-    script: `${beginsInTls("AUTH LOGIN PLAIN")}
+    script: `${begunInTls}
       C: AUTH LOGIN
       S: 534 too weak
       ${quits}
@@ -128,15 +135,14 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "goes on to LOGIN after 534 to PLAIN",
     from: "TestSaslMechanismTooWeakFallback",
     options: { ...inTls, credentials },
-    script: `${beginsInTls("AUTH LOGIN PLAIN")}
+    script: `${begunInTls}
       C: AUTH PLAIN ${plain}
       S: 534 too weak
-      ${login}
+      ${login("username", "password")}
       S: 235 2.7.0 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("LOGIN")
+    ...isAuthenticated("LOGIN")
   },
   {
     name: "takes no X-EXPS for AUTH",
@@ -200,13 +206,12 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "sends PLAIN in plain text where the mechanism is named",
     from: "TestEightBitMime and others (they authenticate without TLS)",
     options: { credentials, authenticator: Choose.inOrder(Mechanism.allowWithoutTls(Plain.plain)) },
-    script: `${begins("AUTH LOGIN PLAIN")}
+    script: `${begun}
       C: AUTH PLAIN ${plain}
       S: 235 2.7.0 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("PLAIN")
+    ...isAuthenticated("PLAIN")
   },
   {
     name: "waits for a challenge with a response that is too long for the line",
@@ -223,51 +228,37 @@ export const auth: ReadonlyArray<Exchange> = [
       S: 235 2.7.0 welcome
       ${quits}
     `,
-    asks: opens,
-    finds: gives("PLAIN")
+    ...isAuthenticated("PLAIN")
   },
   {
     name: "is told that MAIL wants authentication, and clears the transaction",
     from: "TestUnauthorizedAccessException, TestInvalidStateExceptions",
-    script: `${begins("AUTH LOGIN PLAIN")}
-      C: MAIL FROM:<ann@example.org>
-      S: 530 5.7.0 authentication required
+    script: `${begun}
+      ${authenticationRequired}
       ${resets}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("AuthenticationRequired", { step: "Mail" }, "never")
   },
   ...["503 bad sequence", "550 5.1.0 not now"].map((reply): Exchange => ({
     name: `is told why MAIL was refused, and leaves the connection where RSET is answered by ${reply.slice(0, 3)}`,
     from: "TestResetErrorHandling",
-    script: `${begins("AUTH LOGIN PLAIN")}
-      C: MAIL FROM:<ann@example.org>
-      S: 530 5.7.0 authentication required
+    script: `${begun}
+      ${authenticationRequired}
       C: RSET
       S: ${reply}
       ${quits}
     `,
-    asks: (client) =>
-      Effect.flatMap(
-        client.open,
-        ({ send, usable }) => Effect.zip(Effect.map(why(send(message)), (error) => error?.reason._tag), usable)
-      ),
-    finds: gives(["AuthenticationRequired", false])
+    ...leavesUnauthenticated
   })),
   {
     name: "is told why MAIL was refused, though the server hangs up at RSET",
     from: "TestMailFromAuthRequiredRsetDisconnect",
-    script: `${begins("AUTH LOGIN PLAIN")}
-      C: MAIL FROM:<ann@example.org>
-      S: 530 5.7.0 authentication required
+    script: `${begun}
+      ${authenticationRequired}
       C: RSET
       -- close
     `,
-    asks: (client) =>
-      Effect.flatMap(
-        client.open,
-        ({ send, usable }) => Effect.zip(Effect.map(why(send(message)), (error) => error?.reason._tag), usable)
-      ),
-    finds: gives(["AuthenticationRequired", false])
+    ...leavesUnauthenticated
   }
 ]

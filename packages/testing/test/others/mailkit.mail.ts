@@ -1,21 +1,27 @@
 /** Of MailKit's cases: transactions. */
 import { assert } from "@effect/vitest"
-import { Reply, type SmtpClient } from "@postern/core"
+import { Reply } from "@postern/core"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
 import {
   begins,
   beginsInTls,
+  data,
   delivered,
   delivers,
   fails,
   failure,
   gives,
+  hello,
   inTls,
+  isTaken,
   message,
   quits,
   reason,
+  recipient,
   resets,
+  sender,
+  sends,
   told,
   why
 } from "./parts.ts"
@@ -23,37 +29,19 @@ import {
 const body = "Subject: hello\n\n☮ ☯\n"
 const eightBit = { ...message, content: body }
 
-const sends = (given: SmtpClient.Message) => (client: SmtpClient.SmtpClient["Service"]) =>
-  Effect.map(client.send(given), told)
-
-const content = `
-  C: DATA
-  S: 354 go on
+const peace = `
   C: Subject: hello
   C: 
   C: ☮ ☯
-  C: .
-  S: 250 taken
 `
 
-const transaction = (mail: string, rcpt: string) => `
-  C: MAIL FROM:${mail}
-  S: 250 ok
-  C: RCPT TO:${rcpt}
-  S: 250 ok
-  ${content}
-`
-
-const refused = `
+/** MAIL, RCPT and DATA in one flight, of which RCPT is refused. */
+const refusedInFlight = `
+  C: MAIL FROM:<ann@example.org>
   C: RCPT TO:<ben@example.net>
+  C: DATA
+  S: 250 2.1.0 ok
   S: 550 5.1.0 not available
-`
-
-const hello = `
-  C: Subject: hello
-  C: 
-  C: Hello.
-  C: .
 `
 
 export const mail: ReadonlyArray<Exchange> = [
@@ -66,10 +54,7 @@ export const mail: ReadonlyArray<Exchange> = [
         S: 250 2.1.0 ok
         C: RCPT TO:<ben@example.net>
         S: 250 2.1.5 ok
-        C: DATA
-        S: 354 go on
-        ${hello}
-        S: 250 2.0.0 1Yat1n00V ${n} accepted for delivery
+        ${data(hello, `250 2.0.0 1Yat1n00V ${n} accepted for delivery`)}
       `).join("")
     }${quits}`,
     asks: (client) =>
@@ -83,18 +68,11 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "names every recipient, one after the other, where PIPELINING is not offered",
     from: "TestResend",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<to@example.net>
-      S: 250 ok
-      C: RCPT TO:<cc@example.net>
-      S: 250 ok
-      C: RCPT TO:<bcc@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      ${hello}
-      S: 250 taken
+      ${sender()}
+      ${recipient("<to@example.net>")}
+      ${recipient("<cc@example.net>")}
+      ${recipient("<bcc@example.net>")}
+      ${data()}
       ${quits}
     `,
     asks: sends({ ...message, to: ["to@example.net", "cc@example.net", "bcc@example.net"] }),
@@ -104,22 +82,24 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "connects to nobody with a message for nobody",
     from: "TestSendWithoutSenderOrRecipients",
     script: [],
-    asks: (client) => client.send({ ...message, to: [] }),
+    asks: sends({ ...message, to: [] }),
     finds: fails("InvalidInput", { what: "\"to\" of the envelope" }, "never")
   },
   {
     name: "says BODY=8BITMIME of content beyond ASCII",
     from: "TestEightBitMime",
-    script: `${begins("8BITMIME")}${transaction("<ann@example.org> BODY=8BITMIME", "<ben@example.net>")}${quits}`,
-    asks: sends(eightBit),
-    finds: gives(delivered)
+    script: `${begins("8BITMIME")}${sender("<ann@example.org> BODY=8BITMIME")}${recipient()}${data(peace)}${quits}`,
+    ...isTaken(eightBit)
   },
   {
     name: "says SMTPUTF8 and BODY=8BITMIME for mailboxes and content beyond ASCII",
     from: "TestInternationalMailboxes",
-    script: `${begins("8BITMIME", "SMTPUTF8")}${
-      transaction("<úßerñame@example.com> BODY=8BITMIME SMTPUTF8", "<úßerñame@example.com>")
-    }${quits}`,
+    script: `${begins("8BITMIME", "SMTPUTF8")}
+      ${sender("<úßerñame@example.com> BODY=8BITMIME SMTPUTF8")}
+      ${recipient("<úßerñame@example.com>")}
+      ${data(peace)}
+      ${quits}
+    `,
     asks: sends({ from: "úßerñame@example.com", to: "úßerñame@example.com", content: body }),
     finds: gives(["Accepted <úßerñame@example.com>: 250 taken"])
   },
@@ -135,19 +115,14 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "sends what is binary in one BDAT, untouched",
     from: "TestBinaryMime",
     script: `${begins("BINARYMIME", "CHUNKING", "8BITMIME")}
-      C: MAIL FROM:<ann@example.org> BODY=BINARYMIME
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
+      ${sender("<ann@example.org> BODY=BINARYMIME")}
+      ${recipient()}
       C: BDAT 27 LAST
-      C: Subject: hello
-      C: 
-      C: ☮ ☯
+      ${peace}
       S: 250 taken
       ${quits}
     `,
-    asks: sends({ ...message, binary: true, content: body.replaceAll("\n", "\r\n") }),
-    finds: gives(delivered)
+    ...isTaken({ ...message, binary: true, content: body.replaceAll("\n", "\r\n") })
   },
   {
     name: "writes MAIL, RCPT and DATA together where PIPELINING is offered",
@@ -159,15 +134,12 @@ export const mail: ReadonlyArray<Exchange> = [
       S: 250 2.1.0 ok
       S: 250 2.1.5 ok
       S: 354 go on
-      C: Subject: hello
-      C: 
-      C: ☮ ☯
+      ${peace}
       C: .
       S: 250 taken
       ${quits}
     `,
-    asks: sends(eightBit),
-    finds: gives(delivered)
+    ...isTaken(eightBit)
   },
   {
     name: "is told that the sender is refused, and sends the next message on the same connection",
@@ -203,9 +175,8 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "does not say DATA where the only recipient is refused",
     from: "TestRcptToMailboxUnavailable, TestNoRecipientsAccepted",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      ${refused}
+      ${sender()}
+      ${recipient("<ben@example.net>", "550 5.1.0 not available")}
       ${resets}
     `,
     asks: sends(message),
@@ -221,11 +192,7 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "sends no content where DATA, written together with the refused RCPT, is refused",
     from: "TestNoRecipientsAcceptedPipelined",
     script: `${begins("PIPELINING")}
-      C: MAIL FROM:<ann@example.org>
-      C: RCPT TO:<ben@example.net>
-      C: DATA
-      S: 250 2.1.0 ok
-      S: 550 5.1.0 not available
+      ${refusedInFlight}
       S: 503 no recipients
       ${resets}
     `,
@@ -239,11 +206,7 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "ends empty content where DATA is answered by 354 all the same",
     from: "TestNoRecipientsAcceptedPipelined (a server that says 354)",
     script: `${begins("PIPELINING")}
-      C: MAIL FROM:<ann@example.org>
-      C: RCPT TO:<ben@example.net>
-      C: DATA
-      S: 250 2.1.0 ok
-      S: 550 5.1.0 not available
+      ${refusedInFlight}
       S: 354 go on
       C: .
       S: 554 no recipients
@@ -255,28 +218,27 @@ export const mail: ReadonlyArray<Exchange> = [
   {
     name: "asks for reports: RET, ENVID, NOTIFY and ORCPT",
     from: "TestDeliveryStatusNotification",
-    script: `${begins("DSN", "8BITMIME")}${
-      transaction(
-        "<ann@example.org> BODY=8BITMIME RET=HDRS ENVID=QQ314159@example.org",
-        "<ben@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;ben@example.net"
-      )
-    }${quits}`,
-    asks: sends({
+    script: `${begins("DSN", "8BITMIME")}
+      ${sender("<ann@example.org> BODY=8BITMIME RET=HDRS ENVID=QQ314159@example.org")}
+      ${recipient("<ben@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;ben@example.net")}
+      ${data(peace)}
+      ${quits}
+    `,
+    ...isTaken({
       ...eightBit,
       to: { mailbox: "ben@example.net", originalRecipient: "ben@example.net" },
       dsn: { return: "headers", envelopeId: "QQ314159@example.org", notify: ["success", "failure", "delay"] }
-    }),
-    finds: gives(delivered)
+    })
   },
   {
     name: "writes + and = of an ENVID in hexadecimal, and domains in A-labels",
     from: "TestDeliveryStatusNotificationWithHexEncode",
-    script: `${begins("DSN", "8BITMIME")}${
-      transaction(
-        "<ann@example.org> BODY=8BITMIME RET=FULL ENVID=123456789+2B+3Dabc@example.org",
-        "<ben@xn--v8jxj3d1dzdz08w.com> NOTIFY=NEVER"
-      )
-    }${quits}`,
+    script: `${begins("DSN", "8BITMIME")}
+      ${sender("<ann@example.org> BODY=8BITMIME RET=FULL ENVID=123456789+2B+3Dabc@example.org")}
+      ${recipient("<ben@xn--v8jxj3d1dzdz08w.com> NOTIFY=NEVER")}
+      ${data(peace)}
+      ${quits}
+    `,
     asks: sends({
       ...eightBit,
       to: "ben@名がドメイン.com",
@@ -295,9 +257,15 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "says REQUIRETLS of the message that asks for it, and not of the next",
     from: "TestRequireTls",
     options: inTls,
-    script: `${beginsInTls("8BITMIME", "REQUIRETLS")}${
-      transaction("<ann@example.org> BODY=8BITMIME REQUIRETLS", "<ben@example.net>")
-    }${transaction("<ann@example.org> BODY=8BITMIME", "<ben@example.net>")}${quits}`,
+    script: `${beginsInTls("8BITMIME", "REQUIRETLS")}
+      ${sender("<ann@example.org> BODY=8BITMIME REQUIRETLS")}
+      ${recipient()}
+      ${data(peace)}
+      ${sender("<ann@example.org> BODY=8BITMIME")}
+      ${recipient()}
+      ${data(peace)}
+      ${quits}
+    `,
     asks: (client) =>
       Effect.flatMap(
         client.open,
@@ -316,10 +284,8 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "doubles the dot of every line that begins with one, and of no other",
     from: "SmtpDataFilterTests.TestSmtpDataFilter",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
+      ${sender()}
+      ${recipient()}
       C: DATA
       S: 354 go on
       C: Subject: dots...
@@ -332,10 +298,9 @@ export const mail: ReadonlyArray<Exchange> = [
       S: 250 taken
       ${quits}
     `,
-    asks: sends({
+    ...isTaken({
       ...message,
       content: "Subject: dots...\n\n... begins with three.\nhas some. within\n. and so does this\n.\n"
-    }),
-    finds: gives(delivered)
+    })
   }
 ]

@@ -1,15 +1,29 @@
 /** Of MailKit's cases: how sessions begin, what is asked in them, and what replies look like. */
 import { assert } from "@effect/vitest"
-import { Command, Inquiry, Reply, type SmtpClient } from "@postern/core"
+import { Command, Inquiry, Reply } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
-import { begins, fails, gives, inTls, message, quits, reason, why } from "./parts.ts"
+import {
+  begins,
+  beginsInTls,
+  expands,
+  fails,
+  gives,
+  inTls,
+  learns,
+  message,
+  opens,
+  quits,
+  reason,
+  sends,
+  steps,
+  triesHelo,
+  verifies,
+  why
+} from "./parts.ts"
 
-const { ends, handshake, hears, says, saysOctets } = ScriptedServer
-
-/** Opens a session and leaves it. */
-const opens = (client: SmtpClient.SmtpClient["Service"]) => Effect.asVoid(client.open)
+const { ends, handshake, hears, saysOctets } = ScriptedServer
 
 const calls = (name: string, from: string, given: string, said: string): Exchange => ({
   name: `calls itself ${name}`,
@@ -35,19 +49,10 @@ const notItself = (name: string, from: string, domain: string): Exchange => ({
 })
 
 /** Asks VRFY, and gets these octets. */
-const verifies = (name: string, from: string, octets: Uint8Array | string, lines: ReadonlyArray<string>): Exchange => ({
+const reads = (name: string, from: string, octets: Uint8Array | string, lines: ReadonlyArray<string>): Exchange => ({
   name,
   from,
-  script: [
-    says("220 mail.example ESMTP"),
-    hears("EHLO client.example"),
-    says("250 mail.example"),
-    hears("VRFY ann"),
-    saysOctets(octets),
-    hears("QUIT"),
-    says("221 bye"),
-    ends
-  ],
+  script: [...steps(`${begins()}C: VRFY ann`), saysOctets(octets), ...steps(quits)],
   asks: (client) => client.use((session) => Effect.map(Inquiry.verify(session, "ann"), ({ mailboxes }) => mailboxes)),
   finds: gives(lines)
 })
@@ -56,15 +61,12 @@ const verifies = (name: string, from: string, octets: Uint8Array | string, lines
 const leaves = (line: string, from: string): Exchange => ({
   name: `takes ${JSON.stringify(line)} for no reply`,
   from,
-  script: [
-    says("220 mail.example ESMTP"),
-    hears("EHLO client.example"),
-    says("250 mail.example"),
-    hears("VRFY ann"),
-    says(line),
-    ends
-  ],
-  asks: (client) => client.use((session) => Inquiry.verify(session, "ann")),
+  script: `${begins()}
+    C: VRFY ann
+    S: ${line}
+    -- close
+  `,
+  asks: verifies("ann"),
   finds: fails("ProtocolViolation", { step: "Vrfy" }, "later")
 })
 
@@ -107,22 +109,18 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 mail.example hello [127.0.0.1]
       ${quits}
     `,
-    asks: (client) =>
-      Effect.map(client.open, ({ session: { facts: { capabilities } } }) => [
-        capabilities?.extended,
-        capabilities?.domain,
-        Object.keys(capabilities?.keywords ?? {})
-      ]),
+    asks: learns(({ capabilities }) => [
+      capabilities?.extended,
+      capabilities?.domain,
+      Object.keys(capabilities?.keywords ?? {})
+    ]),
     finds: gives([false, "mail.example", []])
   },
   {
     name: "is told the code where EHLO and HELO are refused",
     from: "TestHeloErrorHandlingFailed",
     script: `
-      S: 220 mail.example
-      C: EHLO client.example
-      S: 504 not known
-      C: HELO client.example
+      ${triesHelo("504 not known")}
       S: 504 nor this
       ${quits}
     `,
@@ -134,10 +132,7 @@ export const session: ReadonlyArray<Exchange> = [
     from: "TestStartTlsNotSupported",
     options: { security: "startTls" },
     script: `
-      S: 220 mail.example
-      C: EHLO client.example
-      S: 504 not known
-      C: HELO client.example
+      ${triesHelo("504 not known")}
       S: 250 mail.example
       ${quits}
     `,
@@ -187,10 +182,7 @@ export const session: ReadonlyArray<Exchange> = [
     name: "begins with TLS by itself on port 465",
     from: "TestComputeDefaultValues (Auto)",
     options: { security: "auto", endpoint: "mail.example:465" },
-    script: `-- tls
-      ${begins()}
-      ${quits}
-    `,
+    script: `${beginsInTls()}${quits}`,
     asks: opens,
     finds: gives(undefined)
   },
@@ -199,7 +191,7 @@ export const session: ReadonlyArray<Exchange> = [
     from: "TestComputeDefaultValues (StartTlsWhenAvailable)",
     options: { security: "startTlsIfOffered" },
     script: `${begins()}${quits}`,
-    asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls),
+    asks: learns(({ tls }) => tls),
     finds: gives(undefined)
   },
   {
@@ -213,11 +205,10 @@ export const session: ReadonlyArray<Exchange> = [
       ...Array.from("221 bye\r\n", saysOctets),
       ends
     ],
-    asks: (client) =>
-      Effect.map(client.open, ({ session: { facts: { capabilities } } }) => [
-        capabilities?.size,
-        capabilities?.eightBitMime
-      ]),
+    asks: learns(({ capabilities }) => [
+      capabilities?.size,
+      capabilities?.eightBitMime
+    ]),
     finds: gives([36_700_160, true])
   },
   {
@@ -242,7 +233,7 @@ export const session: ReadonlyArray<Exchange> = [
     name: "does not say VRFY or EXPN of two lines",
     from: "TestArgumentExceptions",
     script: `${begins()}${quits}`,
-    asks: (client) => client.use((session) => Inquiry.expand(session, "line1\r\nline2")),
+    asks: expands("line1\r\nline2"),
     finds: fails("InvalidInput", { what: "the argument of EXPN" }, "never")
   },
   {
@@ -271,27 +262,25 @@ export const session: ReadonlyArray<Exchange> = [
   {
     name: "does not take a reply whose lines have two codes",
     from: "SmtpStreamTests.TestReadResponseMismatchedResponseCodes",
-    script: [
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250 mail.example"),
-      hears("MAIL FROM:<ann@example.org>"),
-      says("250-one code", "340 and another"),
-      ends
-    ],
-    asks: (client) => client.send(message),
+    script: `${begins()}
+      C: MAIL FROM:<ann@example.org>
+      S: 250-one code
+      S: 340 and another
+      -- close
+    `,
+    asks: sends(message),
     finds: fails("ProtocolViolation", { step: "Mail" }, "later")
   },
   ...[0, 1, 2, 3, 4].map((octets) => {
     const lines = acrossTheBoundary(octets)
-    return verifies(
+    return reads(
       `reads a reply of more than 4096 octets, the last line of which begins ${octets} before that`,
       "SmtpStreamTests.TestReadResponseStatusCodeUnderflow, TestReadResponseOver4K",
       long(lines).map((line) => `${line}\r\n`).join(""),
       lines
     )
   }),
-  verifies(
+  reads(
     "reads a reply in Latin-1",
     "SmtpStreamTests.TestReadResponseLatin1Fallback",
     latin1("250-Un projet d'encyclopédie\r\n250 visant à être libre\r\n"),
@@ -301,12 +290,10 @@ export const session: ReadonlyArray<Exchange> = [
     name: "is told when the connection breaks while it writes",
     from: "SmtpStreamTests.TestDisconnectOnWriteException",
     script: [
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250 mail.example"),
+      ...steps(begins()),
       { _tag: "Ends", problem: { _tag: "Broken", code: "EPIPE", detail: "broken pipe" } }
     ],
-    asks: (client) => client.use((session) => Inquiry.verify(session, "ann")),
+    asks: verifies("ann"),
     finds: fails("ConnectionLost", { step: "Vrfy" }, "now")
   }
 ]

@@ -1,7 +1,6 @@
 /** Of nodemailer's cases: authentication. */
 import { assert } from "@effect/vitest"
-import { Choose, Mechanism, Plain, type SmtpClient } from "@postern/core"
-import { ScriptedServer } from "@postern/testing"
+import { Choose, Mechanism, Plain } from "@postern/core"
 import { Effect, Redacted } from "effect"
 import type { Exchange } from "./exchange.ts"
 import {
@@ -14,16 +13,23 @@ import {
   gives,
   inTls,
   isTaken,
+  learns,
   message,
+  opens,
   password,
   quits,
-  reason
+  reason,
+  sends
 } from "./parts.ts"
 
-const { ends, handshake, hears, says } = ScriptedServer
+const begun = beginsInTls("AUTH PLAIN XOAUTH2")
+const plain = `
+  C: AUTH PLAIN ${base64("\0testuser\0testpass")}
+  S: 235 welcome
+`
 
-const opens = (client: SmtpClient.SmtpClient["Service"]) =>
-  Effect.map(client.open, ({ session }) => session.facts.authenticated)
+/** Whom the session is authenticated as, and by which mechanism. */
+const authenticates = learns(({ authenticated }) => authenticated)
 
 const token = (text: string) => Effect.succeed(Redacted.make(text))
 const bearer = (text: string, renew?: Mechanism.Token["renew"]): Mechanism.Token => ({
@@ -41,26 +47,29 @@ const refusal = `
   S: 535 not accepted
 `
 
+const refused = `
+  C: AUTH XOAUTH2 ${said("uuuuu")}
+  ${refusal}
+`
+
 export const auth: ReadonlyArray<Exchange> = [
   {
     name: "logs in",
     from: "smtp-connection-test: Login tests, should login; smtp-tranport-test: Should verify connection with success",
     options: { ...inTls, credentials: password("testuser", "testpass") },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
-      C: AUTH PLAIN ${base64("\0testuser\0testpass")}
-      S: 235 welcome
+    script: `${begun}
+      ${plain}
       ${quits}
     `,
-    asks: opens,
+    asks: authenticates,
     finds: gives({ identity: "testuser", mechanism: "PLAIN" })
   },
   {
     name: "logs in and sends",
     from: "smtp-tranport-test: Should login and send mail; smtp-pool-test: should send mail",
     options: { endpoint: "smtps://testuser:testpass@mail.example", security: "tls" },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
-      C: AUTH PLAIN ${base64("\0testuser\0testpass")}
-      S: 235 welcome
+    script: `${begun}
+      ${plain}
       ${delivers}
     `,
     ...isTaken(message)
@@ -69,7 +78,7 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "is told 535 of a wrong password",
     from: "smtp-connection-test: should return error for invalid login",
     options: { ...inTls, credentials: password("testuser", "invalid") },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
+    script: `${begun}
       C: AUTH PLAIN ${base64("\0testuser\0invalid")}
       S: 535 not accepted
       ${quits}
@@ -85,7 +94,7 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "says nothing of AUTH with an empty password",
     from: "smtp-connection-test: should return error for missing credentials, incomplete credentials",
     options: { ...inTls, credentials: password("testuser", "") },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}${quits}`,
+    script: `${begun}${quits}`,
     asks: opens,
     finds: fails("InvalidInput", { what: "the credentials" }, "never")
   },
@@ -94,7 +103,7 @@ export const auth: ReadonlyArray<Exchange> = [
     from: "smtp-tranport-test: Should not fail auth, Should fail auth if forceAuth=true",
     options: { ...inTls, credentials: password("zzz", "secret") },
     script: `${beginsInTls("PIPELINING")}${quits}`,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("NoUsableMechanism", { offered: [] }, "never")
   },
   {
@@ -105,30 +114,29 @@ export const auth: ReadonlyArray<Exchange> = [
       authenticator: Choose.inOrder(Mechanism.allowWithoutTls(Plain.plain))
     },
     script: `${begins("AUTH PLAIN XOAUTH2")}
-      C: AUTH PLAIN ${base64("\0testuser\0testpass")}
-      S: 235 welcome
+      ${plain}
       ${quits}
     `,
-    asks: opens,
+    asks: authenticates,
     finds: gives({ identity: "testuser", mechanism: "PLAIN" })
   },
   {
     name: "logs in by XOAUTH2",
     from: "smtp-connection-test: should login with xoauth2 string",
     options: { ...inTls, credentials: bearer("testtoken") },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
+    script: `${begun}
       C: AUTH XOAUTH2 ${said("testtoken")}
       S: 235 welcome
       ${quits}
     `,
-    asks: opens,
+    asks: authenticates,
     finds: gives({ identity: "testuser", mechanism: "XOAUTH2" })
   },
   {
     name: "answers the challenge that refuses a token by an empty line, and tells what was in it",
     from: "smtp-connection-test: should return error for invalid xoauth2 string token",
     options: { ...inTls, credentials: bearer("invalid") },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
+    script: `${begun}
       C: AUTH XOAUTH2 ${said("invalid")}
       ${refusal}
       ${quits}
@@ -144,14 +152,13 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "asks for another token when the first is refused, and uses that",
     from: "smtp-connection-test: should login with xoauth2 object",
     options: { ...inTls, credentials: bearer("uuuuu", token("testtoken")) },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
-      C: AUTH XOAUTH2 ${said("uuuuu")}
-      ${refusal}
+    script: `${begun}
+      ${refused}
       C: AUTH XOAUTH2 ${said("testtoken")}
       S: 235 welcome
       ${quits}
     `,
-    asks: opens,
+    asks: authenticates,
     finds: gives({ identity: "testuser", mechanism: "XOAUTH2" })
   },
   {
@@ -161,9 +168,8 @@ export const auth: ReadonlyArray<Exchange> = [
       ...inTls,
       credentials: bearer("uuuuu", Effect.fail(Mechanism.saslError("mechanism", "the refresh token is not known")))
     },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
-      C: AUTH XOAUTH2 ${said("uuuuu")}
-      ${refusal}
+    script: `${begun}
+      ${refused}
       ${quits}
     `,
     asks: opens,
@@ -173,11 +179,9 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "ends it when the new token is refused, too",
     from: "smtp-connection-test: should fail with invalid xoauth2 response",
     options: { ...inTls, credentials: bearer("uuuuu", token("uuuuu")) },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}
-      C: AUTH XOAUTH2 ${said("uuuuu")}
-      ${refusal}
-      C: AUTH XOAUTH2 ${said("uuuuu")}
-      ${refusal}
+    script: `${begun}
+      ${refused}
+      ${refused}
       ${quits}
     `,
     asks: opens,
@@ -191,14 +195,9 @@ export const auth: ReadonlyArray<Exchange> = [
     from: "oauth2-provision-test: should fail with EAUTH when no provision callback is registered",
     options: {
       ...inTls,
-      credentials: {
-        _tag: "Token",
-        user: "testuser",
-        token: Effect.fail(Mechanism.saslError("mechanism", "there is no token")),
-        renew: undefined
-      }
+      credentials: { ...bearer(""), token: Effect.fail(Mechanism.saslError("mechanism", "there is no token")) }
     },
-    script: `${beginsInTls("AUTH PLAIN XOAUTH2")}${quits}`,
+    script: `${begun}${quits}`,
     asks: opens,
     finds: (outcome) => assert.include(failure(outcome).problem, "there is no token")
   },
@@ -206,15 +205,11 @@ export const auth: ReadonlyArray<Exchange> = [
     name: "is told that the connection was lost in AUTH",
     from: "oauth2-listener-leak-test: cleans up … when connection drops during AUTH",
     options: { ...inTls, credentials: bearer("testtoken") },
-    script: [
-      handshake(),
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250-mail.example", "250-AUTH XOAUTH2", "250 HELP"),
-      hears(`AUTH XOAUTH2 ${said("testtoken")}`),
-      ends
-    ],
-    asks: (client) => client.send(message),
+    script: `${beginsInTls("AUTH XOAUTH2", "HELP")}
+      C: AUTH XOAUTH2 ${said("testtoken")}
+      -- close
+    `,
+    asks: sends(message),
     finds: fails("ConnectionLost", { step: "Auth" }, "now")
   }
 ]

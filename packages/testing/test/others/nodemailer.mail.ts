@@ -4,36 +4,53 @@ import type { SmtpClient } from "@postern/core"
 import { Reply } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
 import { Effect, Result, Stream } from "effect"
-import type { Exchange } from "./exchange.ts"
+import type { Client, Exchange } from "./exchange.ts"
 import {
   begins,
   beginsInTls,
-  delivered,
+  data,
   delivers,
   fails,
   failure,
   gives,
+  hello,
   inTls,
+  isTaken,
   message,
   quits,
   reason,
+  recipient,
   resets,
-  told
+  sender,
+  sends,
+  transaction
 } from "./parts.ts"
 
-const { ends, hears, hearsOctets, says, stalls } = ScriptedServer
-
-const sends = (given: SmtpClient.Message) => (client: SmtpClient.SmtpClient["Service"]) =>
-  Effect.map(client.send(given), told)
+const { ends, hears, hearsOctets, says } = ScriptedServer
 
 const three = { ...message, to: ["test1@valid.example", "test2@invalid.example", "test3@valid.example"] }
 
-const hello = `
-  C: Subject: hello
-  C: 
-  C: Hello.
+// As far as the reply to the content.
+const inOneFlight = `
+  C: MAIL FROM:<ann@example.org>
+  C: RCPT TO:<test1@valid.example>
+  C: RCPT TO:<test2@invalid.example>
+  C: RCPT TO:<test3@valid.example>
+  C: DATA
+  S: 250 ok
+  S: 250 ok
+  S: 550 not here
+  S: 250 ok
+  S: 354 go on
+  ${hello}
   C: .
 `
+
+const toTheValid = [
+  "Accepted <test1@valid.example>: 250 OK: queued",
+  "Refused <test2@invalid.example>: 550 not here",
+  "Accepted <test3@valid.example>: 250 OK: queued"
+]
 
 const rows = 1024
 const row = "line after line of it"
@@ -60,8 +77,7 @@ const takes = (form: string, from: string, content: SmtpClient.Message["content"
     says("221 bye"),
     ends
   ],
-  asks: sends({ ...message, content }),
-  finds: gives(delivered)
+  ...isTaken({ ...message, content })
 })
 
 const octets = new TextEncoder().encode(repeated)
@@ -72,7 +88,7 @@ async function* pieces() {
 }
 
 /** What became of each of many messages. */
-const sendsAll = (...messages: ReadonlyArray<SmtpClient.Message>) => (client: SmtpClient.SmtpClient["Service"]) =>
+const sendsAll = (...messages: ReadonlyArray<SmtpClient.Message>) => (client: Client) =>
   Effect.map(
     Stream.runCollect(client.sendAll(Stream.fromIterable(messages))),
     (all) =>
@@ -86,51 +102,27 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "sends to the valid recipients of three where PIPELINING is not offered",
     from: "smtp-connection-test: should send only to valid recipients without PIPELINING",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<test1@valid.example>
-      S: 250 ok
+      ${sender()}
+      ${recipient("<test1@valid.example>")}
       C: RCPT TO:<test2@invalid.example>
       S: 550 not here
-      C: RCPT TO:<test3@valid.example>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      ${hello}
-      S: 250 OK: queued
+      ${recipient("<test3@valid.example>")}
+      ${data(hello, "250 OK: queued")}
       ${quits}
     `,
     asks: sends(three),
-    finds: gives([
-      "Accepted <test1@valid.example>: 250 OK: queued",
-      "Refused <test2@invalid.example>: 550 not here",
-      "Accepted <test3@valid.example>: 250 OK: queued"
-    ])
+    finds: gives(toTheValid)
   },
   {
     name: "sends to the valid recipients of three in one flight",
     from: "smtp-connection-test: should send only to valid recipients",
     script: `${begins("PIPELINING")}
-      C: MAIL FROM:<ann@example.org>
-      C: RCPT TO:<test1@valid.example>
-      C: RCPT TO:<test2@invalid.example>
-      C: RCPT TO:<test3@valid.example>
-      C: DATA
-      S: 250 ok
-      S: 250 ok
-      S: 550 not here
-      S: 250 ok
-      S: 354 go on
-      ${hello}
+      ${inOneFlight}
       S: 250 OK: queued
       ${quits}
     `,
     asks: sends(three),
-    finds: gives([
-      "Accepted <test1@valid.example>: 250 OK: queued",
-      "Refused <test2@invalid.example>: 550 not here",
-      "Accepted <test3@valid.example>: 250 OK: queued"
-    ])
+    finds: gives(toTheValid)
   },
   {
     name: "is told of each recipient when all are refused",
@@ -156,7 +148,7 @@ export const mail: ReadonlyArray<Exchange> = [
   {
     name: "sends two messages in one session, and needs no RSET between them",
     from: "smtp-connection-test: should send multiple messages",
-    script: `${begins()}${delivers.slice(0, delivers.indexOf("C: QUIT"))}${delivers}`,
+    script: `${begins()}${transaction}${delivers}`,
     asks: sendsAll(message, message),
     finds: gives(["250 taken", "250 taken"])
   },
@@ -164,7 +156,7 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "sends nothing larger than the server takes",
     from: "smtp-connection-test: should reject too large SIZE arguments",
     script: `${begins("SIZE 102400")}${quits}`,
-    asks: (client) => client.send({ ...message, content: { stream: Stream.make(octets), size: 1024 * 1024 } }),
+    asks: sends({ ...message, content: { stream: Stream.make(octets), size: 1024 * 1024 } }),
     finds: fails("TooLarge", { size: 1024 * 1024, limit: 102_400, reply: undefined }, "never")
   },
   ...["552 5.3.4 too large", "452 4.3.1 no room for it"].map((reply): Exchange => ({
@@ -175,7 +167,7 @@ export const mail: ReadonlyArray<Exchange> = [
       S: ${reply}
       ${resets}
     `,
-    asks: (client) => client.send({ ...message, content: { stream: Stream.make(octets), size: 70 * 1024 } }),
+    asks: sends({ ...message, content: { stream: Stream.make(octets), size: 70 * 1024 } }),
     finds: (outcome) => {
       const { problem, retry } = failure(outcome)
       assert.strictEqual(retry, reply.startsWith("4") ? "later" : "never")
@@ -186,21 +178,15 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "declares the size that it was told of a stream",
     from: "smtp-connection-test: should declare SIZE",
     script: `${begins("SIZE 102400")}
-      C: MAIL FROM:<ann@example.org> SIZE=26
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      ${hello}
-      S: 250 taken
+      ${sender("<ann@example.org> SIZE=26")}
+      ${recipient()}
+      ${data()}
       ${quits}
     `,
-    asks: sends({
+    ...isTaken({
       ...message,
       content: { stream: Stream.make(new TextEncoder().encode(message.content)), size: message.content.length }
-    }),
-    finds: gives(delivered)
+    })
   },
   {
     name: "hears of each recipient behind the content in LMTP",
@@ -211,17 +197,7 @@ export const mail: ReadonlyArray<Exchange> = [
       C: LHLO client.example
       S: 250-mail.example
       S: 250 PIPELINING
-      C: MAIL FROM:<ann@example.org>
-      C: RCPT TO:<test1@valid.example>
-      C: RCPT TO:<test2@invalid.example>
-      C: RCPT TO:<test3@valid.example>
-      C: DATA
-      S: 250 ok
-      S: 250 ok
-      S: 550 not here
-      S: 250 ok
-      S: 354 go on
-      ${hello}
+      ${inOneFlight}
       S: 450 <test1@valid.example> not now
       S: 250 <test3@valid.example> taken
       ${quits}
@@ -237,10 +213,8 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "says SMTPUTF8 for a recipient beyond ASCII, and BODY=8BITMIME for such content",
     from: "smtp-connection-test: should send using SMTPUTF8, should send using 8BITMIME",
     script: `${begins("8BITMIME", "SMTPUTF8")}
-      C: MAIL FROM:<ann@example.org> BODY=8BITMIME SMTPUTF8
-      S: 250 ok
-      C: RCPT TO:<test3õ@valid.example>
-      S: 250 ok
+      ${sender("<ann@example.org> BODY=8BITMIME SMTPUTF8")}
+      ${recipient("<test3õ@valid.example>")}
       C: DATA
       S: 354 go on
       C: Subject: hello
@@ -294,26 +268,19 @@ export const mail: ReadonlyArray<Exchange> = [
     from: "requiretls-test: should send REQUIRETLS …, should send REQUIRETLS along with DSN parameters",
     options: inTls,
     script: `${beginsInTls("DSN", "REQUIRETLS")}
-      C: MAIL FROM:<ann@example.org> RET=HDRS ENVID=test-envelope-id REQUIRETLS
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      ${hello}
-      S: 250 taken
+      ${sender("<ann@example.org> RET=HDRS ENVID=test-envelope-id REQUIRETLS")}
+      ${recipient()}
+      ${data()}
       ${quits}
     `,
-    asks: sends({ ...message, requireTls: true, dsn: { return: "headers", envelopeId: "test-envelope-id" } }),
-    finds: gives(delivered)
+    ...isTaken({ ...message, requireTls: true, dsn: { return: "headers", envelopeId: "test-envelope-id" } })
   },
   ...[undefined, false].map((requireTls): Exchange => ({
     name: `does not say REQUIRETLS of a message that does not ask for it (${String(requireTls)})`,
     from: "requiretls-test: should NOT send REQUIRETLS …",
     options: inTls,
     script: `${beginsInTls("REQUIRETLS")}${delivers}`,
-    asks: sends({ ...message, requireTls }),
-    finds: gives(delivered)
+    ...isTaken({ ...message, requireTls })
   })),
   {
     name: "says no MAIL where REQUIRETLS is asked for and not offered",
@@ -334,10 +301,8 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "may send again when the server closes while the content is asked for",
     from: "smtp-tranport-test: Should recover unexpeced close during transmission",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
+      ${sender()}
+      ${recipient()}
       C: DATA
       -- close
     `,
@@ -348,13 +313,12 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "is in doubt when the server closes behind the content",
     from: "smtp-pool-test: should tolerate idle connections (the server closes instead of its reply)",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
+      ${sender()}
+      ${recipient()}
       C: DATA
       S: 354 go on
       ${hello}
+      C: .
       -- close
     `,
     asks: sends(message),
@@ -368,7 +332,7 @@ export const mail: ReadonlyArray<Exchange> = [
       S: 550 not from there
       C: RSET
       S: 250 ok
-      ${delivers.slice(0, delivers.indexOf("C: QUIT"))}
+      ${transaction}
       C: MAIL FROM:<ann@example.org>
       S: 550 not from there
       ${resets}
@@ -380,7 +344,7 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "goes on with another connection when the server closed the first between two messages",
     from: "smtp-pool-test: should tolerate idle connections and re-assign messages to other connections",
     script: [
-      `${begins()}${delivers.slice(0, delivers.indexOf("C: QUIT"))}
+      `${begins()}${transaction}
       -- close
       `,
       `${begins()}${delivers}`
@@ -391,15 +355,11 @@ export const mail: ReadonlyArray<Exchange> = [
   {
     name: "tells whoever waits for a message that the server fell silent at it",
     from: "smtp-pool-test: should call back with connection errors to senders having messages in flight",
-    script: [
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250 mail.example"),
-      hears("MAIL FROM:<ann@example.org>"),
-      says("250 ok"),
-      hears("RCPT TO:<ben@example.net>"),
-      stalls
-    ],
+    script: `${begins()}
+      ${sender()}
+      C: RCPT TO:<ben@example.net>
+      -- stall
+    `,
     asks: sends(message),
     finds: fails("TimedOut", { step: "Rcpt", limit: 300_000 }, "later")
   },

@@ -1,40 +1,44 @@
 /** Of nodemailer's cases: how sessions begin and end, and what replies look like. */
 import { assert } from "@effect/vitest"
-import { Reply, type SmtpClient } from "@postern/core"
+import { Reply } from "@postern/core"
 import { ScriptedServer } from "@postern/testing"
 import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
 import {
   begins,
-  delivered,
+  beginsInTls,
+  data,
   delivers,
   fails,
   failure,
   gives,
+  hello,
   inTls,
+  isTaken,
+  learns,
   message,
+  opens,
   quits,
   reason,
-  told,
+  recipient,
+  resets,
+  sender,
+  sends,
+  startsTls,
+  steps,
   why
 } from "./parts.ts"
 
-const { ends, handshake, hears, interjects, resets, says, saysOctets, stalls } = ScriptedServer
+const { ends, hears, interjects, says, saysOctets, stalls } = ScriptedServer
 
-const opens = (client: SmtpClient.SmtpClient["Service"]) => Effect.asVoid(client.open)
-const sends = (client: SmtpClient.SmtpClient["Service"]) => Effect.map(client.send(message), told)
-
-const begun = [says("220 mail.example ESMTP"), hears("EHLO client.example"), says("250 mail.example")]
-const quit = [hears("QUIT"), says("221 bye"), ends]
+const begun = steps(begins())
+const asksMail = steps(`${begins()}C: MAIL FROM:<ann@example.org>`)
 
 /** MAIL gets these octets, in as many pieces. */
 const refusesMail = (...octets: ReadonlyArray<string | Uint8Array>): ScriptedServer.Script => [
-  ...begun,
-  hears("MAIL FROM:<ann@example.org>"),
+  ...asksMail,
   ...octets.map(saysOctets),
-  hears("RSET"),
-  says("250 ok"),
-  ...quit
+  ...steps(resets)
 ]
 
 const mailWasRefused = (text: string): Exchange["finds"] => (outcome) => {
@@ -55,13 +59,11 @@ export const session: ReadonlyArray<Exchange> = [
   {
     name: "does not go on after an empty line behind a reply",
     from: "smtp-connection-test: Response parser robustness (after EHLO)",
-    script: [
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250-mail.example", "250 HELP", ""),
-      ends
-    ],
-    asks: sends,
+    script: `${begins("HELP")}
+      S: 
+      -- close
+    `,
+    asks: sends(message),
     finds: fails("ProtocolViolation", {}, "later")
   },
   ...[
@@ -81,38 +83,30 @@ export const session: ReadonlyArray<Exchange> = [
     name: "tells a reply in UTF-8 as it was said",
     from: "smtp-connection-test: Server response decoding (error response)",
     script: refusesMail("451 4.7.1 Nicht jetzt: öõüä Привет мир\r\n"),
-    asks: sends,
+    asks: sends(message),
     finds: mailWasRefused("4.7.1 Nicht jetzt: öõüä Привет мир")
   },
   {
     name: "tells a reply in UTF-8 whose octets come one by one",
     from: "smtp-connection-test: Server response decoding (split across chunks)",
     script: refusesMail("451 4.7.1 split: ", Uint8Array.of(0xc3), Uint8Array.of(0xb6), "\r\n"),
-    asks: sends,
+    asks: sends(message),
     finds: mailWasRefused("4.7.1 split: ö")
   },
   {
     name: "reads a reply that is no UTF-8 an octet a character, and loses none",
     from: "smtp-connection-test: Server response decoding (not valid UTF-8)",
     script: refusesMail("451 4.7.1 octets: ", Uint8Array.of(0xff, 0xfe), "\r\n"),
-    asks: sends,
+    asks: sends(message),
     finds: mailWasRefused("4.7.1 octets: ÿþ")
   },
   ...["öõ Привет", "as ABC123"].map((queued): Exchange => ({
     name: `tells what the server said of the content: ${queued}`,
     from: "smtp-connection-test: Server response decoding (success response, pure ASCII)",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      C: Subject: hello
-      C: 
-      C: Hello.
-      C: .
-      S: 250 2.0.0 OK queued ${queued}
+      ${sender()}
+      ${recipient()}
+      ${data(hello, `250 2.0.0 OK queued ${queued}`)}
       ${quits}
     `,
     asks: (client) => Effect.map(client.send(message), ({ reply }) => Reply.render(reply)),
@@ -129,12 +123,11 @@ export const session: ReadonlyArray<Exchange> = [
       S: 250 SIZE 10485760
       ${quits}
     `,
-    asks: (client) =>
-      Effect.map(client.open, ({ session: { facts: { capabilities } } }) => [
-        capabilities?.domain,
-        capabilities?.pipelining,
-        capabilities?.size
-      ]),
+    asks: learns(({ capabilities }) => [
+      capabilities?.domain,
+      capabilities?.pipelining,
+      capabilities?.size
+    ]),
     finds: gives(["mail.example", true, 10_485_760])
   },
   {
@@ -152,22 +145,18 @@ export const session: ReadonlyArray<Exchange> = [
     name: "connects in plain text where that was asked for",
     from: "smtp-connection-test: should connect to unsecure server",
     script: `${begins("STARTTLS")}${quits}`,
-    asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls),
+    asks: learns(({ tls }) => tls),
     finds: gives(undefined)
   },
   {
     name: "goes on in TLS after STARTTLS",
     from: "smtp-connection-test: should connect to a server and upgrade with STARTTLS, with forced STARTTLS",
     options: { security: "startTls" },
-    script: `${begins("STARTTLS")}
-      C: STARTTLS
-      S: 220 go on
-      -- tls
-      C: EHLO client.example
+    script: `${begins("STARTTLS")}${startsTls}
       S: 250 mail.example
       ${quits}
     `,
-    asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls !== undefined),
+    asks: learns(({ tls }) => tls !== undefined),
     finds: gives(true)
   },
   {
@@ -175,38 +164,33 @@ export const session: ReadonlyArray<Exchange> = [
     from: "smtp-connection-test: should connect to a server and try to upgrade STARTTLS",
     options: { security: "startTlsIfOffered" },
     script: `${begins()}${delivers}`,
-    asks: sends,
-    finds: gives(delivered)
+    ...isTaken(message)
   },
   {
     name: "does not go on without STARTTLS where it is required",
     from: "smtp-connection-test: should try upgrade with STARTTLS where not advertised",
     options: { security: "startTls" },
     script: `${begins()}${quits}`,
-    asks: sends,
+    asks: sends(message),
     finds: fails("TlsUnavailable", { reply: undefined }, "never")
   },
   {
     name: "is told that the connection was lost when the server closes after STARTTLS",
     from: "smtp-connection-test: should close connection after STARTTLS",
     options: { security: "startTls" },
-    script: `${begins("STARTTLS")}
-      C: STARTTLS
-      S: 220 go on
-      -- tls
-      C: EHLO client.example
+    script: `${begins("STARTTLS")}${startsTls}
       S: 250 mail.example
       -- close
     `,
-    asks: sends,
+    asks: sends(message),
     finds: fails("ConnectionLost", { step: "Mail" }, "now")
   },
   {
     name: "connects to a server that speaks TLS first",
     from: "smtp-connection-test: should connect to a secure server",
     options: inTls,
-    script: [handshake(), ...begun, ...quit],
-    asks: (client) => Effect.map(client.open, ({ session }) => session.facts.tls !== undefined),
+    script: `${beginsInTls()}${quits}`,
+    asks: learns(({ tls }) => tls !== undefined),
     finds: gives(true)
   },
   {
@@ -214,14 +198,11 @@ export const session: ReadonlyArray<Exchange> = [
     from: "starttls-buffer-test: discards pre-TLS buffered bytes",
     options: { security: "startTls" },
     script: [
-      says("220 mail.example ESMTP"),
-      hears("EHLO client.example"),
-      says("250-mail.example", "250 STARTTLS"),
-      hears("STARTTLS"),
+      ...steps(`${begins("STARTTLS")}C: STARTTLS`),
       saysOctets("220 2.0.0 go on\r\n250-SMTPUTF8 INJECTED "),
       ends
     ],
-    asks: sends,
+    asks: sends(message),
     finds: (outcome) => {
       assert.include(reason(outcome, "PlaintextInjected").bytes, "INJECTED")
       assert.strictEqual(failure(outcome).retry, "never")
@@ -230,7 +211,7 @@ export const session: ReadonlyArray<Exchange> = [
   {
     name: "is told of a 454 that nobody asked for, with which the server goes away",
     from: "smtp-connection-test: should connect and be rejected",
-    script: [...begun, interjects("454 4.3.0 try again later\r\n"), resets],
+    script: [...begun, interjects("454 4.3.0 try again later\r\n"), ScriptedServer.resets],
     asks: (client) =>
       Effect.flatMap(client.open, ({ send, usable }) =>
         Effect.gen(function*() {
@@ -253,22 +234,22 @@ export const session: ReadonlyArray<Exchange> = [
     name: "does not wait for ever for a greeting",
     from: "smtp-connection-test: should emit inactivity timeout error",
     options: { timeLimits: { Greeting: "100 millis" } },
-    script: [stalls],
+    script: "-- stall",
     asks: opens,
     finds: fails("TimedOut", { step: "Greeting", limit: 100 }, "later")
   },
   {
     name: "does not wait for ever for the reply to a command",
     from: "smtp-connection-test: should emit inactivity timeout error",
-    script: [...begun, hears("MAIL FROM:<ann@example.org>"), stalls],
-    asks: sends,
+    script: [...asksMail, stalls],
+    asks: sends(message),
     finds: fails("TimedOut", { step: "Mail", limit: 300_000 }, "later")
   },
   {
     name: "finds out whether it would get in without sending anything",
     from: "smtp-tranport-test, smtp-pool-test: Should verify connection with(out credentials with) success",
     script: `${begins("AUTH PLAIN", "STARTTLS")}${quits}`,
-    asks: (client) => Effect.map(client.open, ({ session }) => session.facts.authenticated),
+    asks: learns(({ authenticated }) => authenticated),
     finds: gives(undefined)
   }
 ]

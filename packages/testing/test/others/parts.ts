@@ -1,8 +1,9 @@
 /** What scripts and their outcomes have in common: beginnings and ends of sessions, and what is looked at. */
 import { assert } from "@effect/vitest"
-import { Mechanism, type Reason, Reply, type SmtpClient, type SmtpError } from "@postern/core"
-import { Effect, Redacted } from "effect"
-import type { Exchange, Outcome } from "./exchange.ts"
+import { Inquiry, Mechanism, type Reason, Reply, type Session, type SmtpClient, type SmtpError } from "@postern/core"
+import { ScriptedServer } from "@postern/testing"
+import { Effect, Redacted, Result } from "effect"
+import type { Client, Exchange, Outcome } from "./exchange.ts"
 
 const last = (lines: ReadonlyArray<string>) =>
   lines.map((line, i) => `S: 250${i < lines.length - 1 ? "-" : " "}${line}`).join("\n")
@@ -34,21 +35,67 @@ export const resets = `
   ${quits}
 `
 
-/** {@link message} is delivered, and the session ends. */
-export const delivers = `
-  C: MAIL FROM:<ann@example.org>
+/** MAIL with this path, and the parameters behind it, is taken. */
+export const sender = (path = "<ann@example.org>"): string => `
+  C: MAIL FROM:${path}
   S: 250 ok
-  C: RCPT TO:<ben@example.net>
-  S: 250 ok
-  C: DATA
-  S: 354 go on
+`
+
+/** The same of RCPT; the reply may be another. */
+export const recipient = (path = "<ben@example.net>", reply = "250 ok"): string => `
+  C: RCPT TO:${path}
+  S: ${reply}
+`
+
+/** The lines of {@link message}. */
+export const hello = `
   C: Subject: hello
   C: 
   C: Hello.
-  C: .
-  S: 250 taken
-  ${quits}
 `
+
+/** Content is asked for: these lines, behind which comes the dot. */
+export const data = (lines: string = hello, reply = "250 taken"): string => `
+  C: DATA
+  S: 354 go on
+  ${lines}
+  C: .
+  S: ${reply}
+`
+
+/** {@link message} is delivered. */
+export const transaction = `${sender()}${recipient()}${data()}`
+
+/** {@link message} is delivered, and the session ends. */
+export const delivers = `${transaction}${quits}`
+
+/** Both prompts of LOGIN are answered. */
+export const login = (user: string, secret: string): string => `
+  C: AUTH LOGIN
+  S: 334 VXNlcm5hbWU6
+  C: ${base64(user)}
+  S: 334 UGFzc3dvcmQ6
+  C: ${base64(secret)}
+`
+
+/** A session begins with HELO, as EHLO is refused by this. What HELO is answered comes next. */
+export const triesHelo = (refusal: string): string => `
+  S: 220 mail.example
+  C: EHLO client.example
+  S: ${refusal}
+  C: HELO client.example
+`
+
+/** TLS begins within the session, and the client asks anew what is offered. */
+export const startsTls = `
+  C: STARTTLS
+  S: 220 go on
+  -- tls
+  C: EHLO client.example
+`
+
+/** The steps of a script, to go on with what can only be written as steps. */
+export const steps = (script: string): ScriptedServer.Script => Result.getOrThrow(ScriptedServer.parse(script))
 
 /** A message of 26 octets. */
 export const message = {
@@ -71,11 +118,33 @@ export const gives = (expected: unknown) => (outcome: Outcome): void => {
   assert.deepStrictEqual(outcome, { _tag: "Succeeds", value: expected })
 }
 
+/** Sends it, and gives what {@link told} tells. */
+export const sends = (message: SmtpClient.Message) => (client: Client) => Effect.map(client.send(message), told)
+
 /** What is asked and found where one message is taken, for its one recipient. */
 export const isTaken = (message: SmtpClient.Message): Pick<Exchange, "asks" | "finds"> => ({
-  asks: (client) => Effect.map(client.send(message), told),
+  asks: sends(message),
   finds: gives(delivered)
 })
+
+/** Opens a session and leaves it. */
+export const opens = (client: Client) => Effect.asVoid(client.open)
+
+/** Opens a session, and gives something of what is known of it. */
+export const learns = <A>(pick: (facts: Session.Facts) => A) => (client: Client) =>
+  Effect.map(client.open, ({ session }) => pick(session.facts))
+
+/** What is asked and found where a session is authenticated by this mechanism. */
+export const isAuthenticated = (mechanism: string): Pick<Exchange, "asks" | "finds"> => ({
+  asks: learns(({ authenticated }) => authenticated?.mechanism),
+  finds: gives(mechanism)
+})
+
+/** Asks VRFY. */
+export const verifies = (user: string) => (client: Client) => client.use((session) => Inquiry.verify(session, user))
+
+/** Asks EXPN. */
+export const expands = (list: string) => (client: Client) => client.use((session) => Inquiry.expand(session, list))
 
 /** The error; there is no other outcome. */
 export const failure = (outcome: Outcome): SmtpError.SmtpError => {

@@ -1,8 +1,8 @@
 /** Of smtplib's cases: authentication. */
 import { assert } from "@effect/vitest"
-import { Choose, CramMd5, Login, Mechanism, Plain, type SmtpClient } from "@postern/core"
+import { Choose, CramMd5, Login, Mechanism, Plain } from "@postern/core"
 import { Effect } from "effect"
-import type { Exchange } from "./exchange.ts"
+import type { Client, Exchange } from "./exchange.ts"
 import { base64, begins, beginsInTls, fails, failure, gives, inTls, password, quits, reason } from "./parts.ts"
 
 const [user, secret] = ["adam@a.example", "somepassword"]
@@ -15,8 +15,7 @@ const cramMd5 = {
 }
 
 /** The mechanism by which the session was authenticated. */
-const opens = (client: SmtpClient.SmtpClient["Service"]) =>
-  Effect.map(client.open, ({ session }) => session.facts.authenticated?.mechanism)
+const opens = (client: Client) => Effect.map(client.open, ({ session }) => session.facts.authenticated?.mechanism)
 
 // Answers whatever it is asked, for ever.
 const again: Mechanism.ClientStep["next"] = () =>

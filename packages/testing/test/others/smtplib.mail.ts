@@ -4,16 +4,21 @@ import { Effect } from "effect"
 import type { Exchange } from "./exchange.ts"
 import {
   begins,
+  data,
   delivered,
   delivers,
   fails,
   failure,
   gives,
+  hello,
   isTaken,
   message,
   quits,
   reason,
+  recipient,
   resets,
+  sender,
+  sends,
   told
 } from "./parts.ts"
 
@@ -94,23 +99,21 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "says nothing for an address without a domain",
     from: "DebuggingServerTests.testSend (a difference)",
     script: [],
-    asks: (client) => client.send({ from: "ann", to: "ben", content: "One line alone" }),
+    asks: sends({ from: "ann", to: "ben", content: "One line alone" }),
     finds: fails("InvalidInput", { what: "\"from\" of the envelope" }, "never")
   },
   {
     name: "says no option with a line break in it",
     from: "DebuggingServerTests.test_issue43124_escape_options",
     script: [],
-    asks: (client) => client.send({ ...message, dsn: { envelopeId: "id\nRSET" } }),
+    asks: sends({ ...message, dsn: { envelopeId: "id\nRSET" } }),
     finds: fails("InvalidInput", { what: "\"dsn.envelopeId\" of the envelope" }, "never")
   },
   {
     name: "says the address alone where there is a name with it",
     from: "SMTPSimTests.test_name_field_not_included_in_envelop_addresses",
     script: `${begins()}${delivers}`,
-    asks: (client) =>
-      Effect.map(client.send({ ...message, from: "Änne <ann@example.org>", to: "Ørjan <ben@example.net>" }), told),
-    finds: gives(delivered)
+    ...isTaken({ ...message, from: "Änne <ann@example.org>", to: "Ørjan <ben@example.net>" })
   },
   {
     name: "stays with what it was told when the server hangs up behind it",
@@ -120,7 +123,7 @@ export const mail: ReadonlyArray<Exchange> = [
       S: 451 trouble here
       -- close
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: (outcome) => {
       fails("TemporaryFailure", { step: "Mail" }, "later")(outcome)
       assert.strictEqual(reason(outcome, "TemporaryFailure").reply.code, 451)
@@ -134,22 +137,20 @@ export const mail: ReadonlyArray<Exchange> = [
       S: 421 going down
       -- close
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("ServiceClosing", { step: "Mail" }, "later")
   },
   {
     name: "says nothing behind 421 to the second of three recipients",
     from: "SMTPSimTests.test_421_from_rcpt_cmd",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
+      ${sender()}
+      ${recipient()}
       C: RCPT TO:<cat@example.com>
       S: 421 closing
       -- close
     `,
-    asks: (client) => client.send({ ...message, to: ["ben@example.net", "cat@example.com", "dan@example.com"] }),
+    asks: sends({ ...message, to: ["ben@example.net", "cat@example.com", "dan@example.com"] }),
     finds: (outcome) => {
       fails("ServiceClosing", { step: "Rcpt" }, "later")(outcome)
       assert.include(failure(outcome).problem, "421 closing")
@@ -159,36 +160,28 @@ export const mail: ReadonlyArray<Exchange> = [
     name: "is told by 421 that the content is not taken",
     from: "SMTPSimTests.test_421_from_data_cmd",
     script: `${begins()}
-      C: MAIL FROM:<ann@example.org>
-      S: 250 ok
-      C: RCPT TO:<ben@example.net>
-      S: 250 ok
-      C: DATA
-      S: 354 go on
-      C: Subject: hello
-      C: 
-      C: Hello.
-      C: .
-      S: 421 closing
+      ${sender()}
+      ${recipient()}
+      ${data(hello, "421 closing")}
       S: 421 closing
       S: 421 closing
       -- close
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("ServiceClosing", { step: "Content" }, "later")
   },
   {
     name: "says nothing for a recipient beyond ASCII to a server without SMTPUTF8",
     from: "SMTPSimTests.test_smtputf8_NotSupportedError_if_no_server_support, test_send_unicode_without_SMTPUTF8",
     script: `${begins("SIZE 20000000")}${quits}`,
-    asks: (client) => client.send({ ...message, to: "zoë@example.net" }),
+    asks: sends({ ...message, to: "zoë@example.net" }),
     finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
     name: "says nothing for a sender beyond ASCII to a server without SMTPUTF8",
     from: "SMTPSimTests.test_send_message_error_on_non_ascii_addrs_if_no_smtputf8, test_send_unicode_without_SMTPUTF8",
     script: `${begins("SIZE 20000000", "8BITMIME")}${quits}`,
-    asks: (client) => client.send({ ...message, from: "Jürgen <jürgen@bar.example>" }),
+    asks: sends({ ...message, from: "Jürgen <jürgen@bar.example>" }),
     finds: fails("ExtensionMissing", { extension: "SMTPUTF8" }, "never")
   },
   {
@@ -222,10 +215,8 @@ export const mail: ReadonlyArray<Exchange> = [
     script: `${begins("SMTPUTF8", "8BITMIME")}
       ${
       `
-        C: MAIL FROM:<jürgen@bar.example> BODY=8BITMIME SMTPUTF8
-        S: 250 OK
-        C: RCPT TO:<ben@example.net>
-        S: 250 OK
+        ${sender("<jürgen@bar.example> BODY=8BITMIME SMTPUTF8")}
+        ${recipient()}
         C: DATA
         S: 354 go on
         C: From: Jürgen <jürgen@bar.example>
@@ -258,7 +249,7 @@ export const mail: ReadonlyArray<Exchange> = [
       S: 451 not now
       ${resets}
     `,
-    asks: (client) => client.send(message),
+    asks: sends(message),
     finds: fails("TemporaryFailure", { step: "Mail" }, "later")
   }
 ]

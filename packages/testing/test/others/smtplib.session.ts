@@ -1,11 +1,9 @@
 /** Of smtplib's cases: how sessions begin and end, and what they are asked. */
 import { assert } from "@effect/vitest"
-import { Address, Capabilities, Command, Inquiry, Program, type SmtpClient } from "@postern/core"
+import { Address, Capabilities, Command, Inquiry, Program } from "@postern/core"
 import { Effect, Result } from "effect"
-import type { Exchange } from "./exchange.ts"
+import type { Client, Exchange } from "./exchange.ts"
 import { begins, fails, failure, gives, message, quits, reason } from "./parts.ts"
-
-type Client = SmtpClient.SmtpClient["Service"]
 
 const opens = (client: Client) => Effect.map(client.open, ({ session }) => session.facts.greeting.lines[0])
 
